@@ -1,0 +1,21 @@
+"""Fixtures every folder shares."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real files that nobody here wrote; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("DUHAMEL_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"real data folder {folder} is absent (set DUHAMEL_DATA)")
+    return folder
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
