@@ -1,0 +1,60 @@
+PYTHON ?= python3.11
+TORCH ?= 2.13.0
+BIN := .venv/bin
+STAMP := .venv/installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help install test lint types doctest wheel unit quickstart lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@echo "PYTHON=$(PYTHON) makes .venv; set it on the command line to use another (3.11 or later)"
+
+install: $(STAMP) ## .venv from requirements.lock, duhamel itself editable
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/pip check
+	@touch $@
+
+# The largest suite comes last, so that its closing line is the last one printed.
+test: lint types doctest wheel unit ## everything CI runs
+
+lint: $(STAMP) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## mypy, strict
+	$(BIN)/mypy
+
+doctest: $(STAMP) ## examples in docstrings
+	$(BIN)/pytest --doctest-modules src/duhamel
+
+wheel: $(STAMP) ## build the wheel, install it elsewhere, look inside
+	$(BIN)/pytest tests/test_packaging.py
+
+unit: $(STAMP) ## all other tests
+	$(BIN)/pytest --ignore=tests/test_packaging.py
+
+quickstart: $(STAMP) data/burgers.hdf5 ## data from the reference solver, train, evaluate
+	$(BIN)/python train.py +experiment=burgers_fno
+
+# Order-only: a newer lock file is no reason to make the data again.
+data/burgers.hdf5: | $(STAMP)
+	@mkdir -p $(@D)
+	$(BIN)/python -m duhamel.datasets.generate pde=burgers n_samples=256 out=$@
+
+lock: ## rewrite requirements.lock: newest versions that pyproject.toml allows; TORCH=x.y.z names torch
+	@set -eu; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	$(PYTHON) -m venv "$$fresh/venv"; \
+	$(PYTHON) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["dev"], sep="\n")' > "$$fresh/ranges"; \
+	"$$fresh/venv/bin/pip" install --quiet "torch==$(TORCH)" -r "$$fresh/ranges"; \
+	"$$fresh/venv/bin/pip" freeze --all --exclude pip > "$$fresh/freeze"; \
+	{ echo "# Rewritten by \`make lock\` from the ranges in pyproject.toml; do not edit."; \
+	  echo "# torch is named without its build: pip picks CPU or CUDA, and the CUDA libraries that go with it."; \
+	  sed 's/^\(torch==[^+]*\)+.*/\1/' "$$fresh/freeze" | grep -Ev '^(nvidia-|cuda-|triton)' | LC_ALL=C sort -f; \
+	} > requirements.lock
