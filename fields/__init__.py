@@ -3,22 +3,29 @@
 from duhamel.fields.boundary import Boundary, Centring
 from duhamel.fields.grid import Grid
 from duhamel.fields.problem import Problem, Quantity
+from duhamel.fields.random_fields import GaussianField, LogNormalField, RandomField, ThresholdedField
 from duhamel.fields.rollout import Propagator, State, first_non_finite_step, rollout
 from duhamel.fields.statistics import Moments, Statistics
 from duhamel.fields.trajectory import Parameters, Trajectory
+from duhamel.fields.transfer import resample
 
 __all__ = [
     "Boundary",
     "Centring",
+    "GaussianField",
     "Grid",
+    "LogNormalField",
     "Moments",
     "Parameters",
     "Problem",
     "Propagator",
     "Quantity",
+    "RandomField",
     "State",
     "Statistics",
+    "ThresholdedField",
     "Trajectory",
     "first_non_finite_step",
+    "resample",
     "rollout",
 ]
