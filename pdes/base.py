@@ -1,0 +1,104 @@
+"""What an equation is, not how it is solved."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from duhamel.fields import Grid, Parameters, Problem, Quantity
+
+
+class PDE(ABC):
+    """A family of problems: names and units, its default domain, its residual, and where its samples come from.
+
+    channels, scalars, coefficients: what states and `Parameters` hold, in this order.
+    """
+
+    name: ClassVar[str]
+    channels: ClassVar[tuple[Quantity, ...]]
+    scalars: ClassVar[tuple[Quantity, ...]] = ()
+    coefficients: ClassVar[tuple[Quantity, ...]] = ()
+
+    def problem(self, grid: Grid, dt: float) -> Problem:
+        return Problem(
+            equation=self.name,
+            channels=self.channels,
+            scalars=self.scalars,
+            coefficients=self.coefficients,
+            grid=grid,
+            dt=dt,
+        )
+
+    @abstractmethod
+    def grid(self, shape: tuple[int, ...]) -> Grid:
+        """The default domain, sampled by `shape` points."""
+
+    @abstractmethod
+    def residual(
+        self, u: Float[Tensor, "batch time channel *space"], params: Parameters, grid: Grid, dt: float
+    ) -> Float[Tensor, "batch frame channel *space"]:
+        """What the trajectory leaves of the equation; zero, up to the stated order, for a solution."""
+
+    def invariants(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
+        """Functionals that the exact evolution keeps, one value for each leading axis (sample, or sample and time).
+
+        u ends in the axes "channel *space".
+        """
+        return {}
+
+    def dissipated(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
+        """Functionals that the exact evolution never lets grow; axes as in `invariants`."""
+        return {}
+
+    @abstractmethod
+    def sample_initial(
+        self, grid: Grid, n_samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "batch channel *space"]:
+        """Initial states in float64."""
+
+    @abstractmethod
+    def sample_params(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Parameters:
+        """Parameters in float64."""
+
+
+class EvolutionPDE(PDE):
+    """u_t = F(u; mu)."""
+
+    @abstractmethod
+    def tendency(
+        self, u: Float[Tensor, "batch channel *space"], params: Parameters, grid: Grid
+    ) -> Float[Tensor, "batch channel *space"]:
+        """F(u; mu)."""
+
+    def residual(
+        self, u: Float[Tensor, "batch time channel *space"], params: Parameters, grid: Grid, dt: float
+    ) -> Float[Tensor, "batch frame channel *space"]:
+        """u_t - F(u; mu) at the interior frames 1, ..., n_times - 2; u_t by central differences, of order 2 in dt."""
+        batch, n_times = u.shape[:2]
+        if n_times < 3 or dt <= 0:
+            raise ValueError(f"a residual needs at least 3 states and dt > 0, got {n_times} states and dt = {dt}")
+        u_t = (u[:, 2:] - u[:, :-2]) / (2 * dt)
+        inner = u[:, 1:-1].flatten(0, 1)
+        tendency = self.tendency(inner, params.repeat_interleave(n_times - 2), grid)
+        return u_t - tendency.unflatten(0, (batch, n_times - 2))
+
+
+def per_sample(values: Float[Tensor, " batch"], u: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+    """One number a sample, shaped to broadcast over states."""
+    return values.reshape(-1, *(1,) * (u.ndim - 1))
+
+
+def integral(u: Float[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
+    """Sum over the trailing space axes times the cell volume; spectrally accurate on periodic grids."""
+    volume = 1.0
+    for h in grid.spacing:
+        volume *= h
+    return volume * u.sum(dim=tuple(range(-grid.ndim, 0)))
+
+
+def require_line(pde: PDE, shape: tuple[int, ...]) -> None:
+    """ValueError unless there is exactly one space axis."""
+    if len(shape) != 1:
+        raise ValueError(f"{pde.name} is an equation in one space dimension, got a grid of shape {shape}")
