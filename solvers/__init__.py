@@ -1,0 +1,23 @@
+"""Reference numerics; importing a solver registers it for its equation."""
+
+from duhamel.solvers.advection import FourierShift
+from duhamel.solvers.base import EXACT, Solver, reference_solver
+from duhamel.solvers.burgers import BurgersETDRK4
+from duhamel.solvers.darcy import DarcyFiniteVolume, solve_darcy
+from duhamel.solvers.etdrk import ETDRK4, etdrk4_coefficients
+from duhamel.solvers.refinement import estimated_error, reference_trajectory, refined
+
+__all__ = [
+    "ETDRK4",
+    "EXACT",
+    "BurgersETDRK4",
+    "DarcyFiniteVolume",
+    "FourierShift",
+    "Solver",
+    "estimated_error",
+    "etdrk4_coefficients",
+    "reference_solver",
+    "reference_trajectory",
+    "refined",
+    "solve_darcy",
+]
