@@ -24,6 +24,12 @@ from duhamel.metrics.errors import (
 from duhamel.metrics.gradients import gradient_energy
 from duhamel.metrics.horizon import geometric_mean, horizon
 from duhamel.metrics.panel import Curves, Panel
+from duhamel.metrics.published_spectra import (
+    apebench_fourier_nrmse,
+    apebench_h1_nrmse,
+    pdebench_frmse,
+    well_binned_spectral_mse,
+)
 from duhamel.metrics.samples import Samples
 from duhamel.metrics.spectrum import BANDS, energy_spectrum, relative_l2_by_band
 
@@ -33,6 +39,8 @@ __all__ = [
     "Curves",
     "Panel",
     "Samples",
+    "apebench_fourier_nrmse",
+    "apebench_h1_nrmse",
     "brmse",
     "correlation",
     "crmse",
@@ -48,6 +56,7 @@ __all__ = [
     "nmae",
     "nmse",
     "nrmse",
+    "pdebench_frmse",
     "pearson",
     "relative_l2",
     "relative_l2_by_band",
@@ -57,4 +66,5 @@ __all__ = [
     "smae",
     "srmse",
     "vrmse",
+    "well_binned_spectral_mse",
 ]

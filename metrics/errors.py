@@ -121,9 +121,12 @@ def brmse(prediction: Fields, target: Fields) -> PerChannel:
     """
     p, y = pair(prediction, target)
     squares = (p - y).square()
-    faces = [squares.select(axis, end).flatten(3) for axis in range(3, squares.ndim) for end in (0, -1)]
-    if squares.ndim == 4:  # the face of a 1-D axis is a single point
-        faces = [face.unsqueeze(3) for face in (squares.select(3, 0), squares.select(3, -1))]
+    # Narrowed, not selected: the face of a 1-D axis is a single point and has to keep its axis.
+    faces = [
+        squares.narrow(axis, end, 1).flatten(3)
+        for axis in range(3, squares.ndim)
+        for end in (0, squares.shape[axis] - 1)
+    ]
     return torch.cat(faces, dim=3).mean(3).sqrt()
 
 
