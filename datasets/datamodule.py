@@ -1,0 +1,182 @@
+"""What Lightning trains on: files, split, windows and loaders put together."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from torch.utils.data import BatchSampler, DataLoader, Sampler, SequentialSampler
+
+from duhamel.datasets.family import check_family, check_same_kind, content_hash
+from duhamel.datasets.formats import open_source
+from duhamel.datasets.memory import load
+from duhamel.datasets.schema import Source
+from duhamel.datasets.selection import select
+from duhamel.datasets.splits import split_by_index
+from duhamel.datasets.statistics import training_statistics
+from duhamel.datasets.windows import EpochShuffle, Windows, collated
+from duhamel.fields import Problem, Statistics, Trajectory
+
+Paths = str | Path | Sequence[str | Path]
+
+
+class HDF5DataModule(lightning.LightningDataModule):
+    """Trajectories in HDF5 files: windows of them to train on, whole ones to validate and test on.
+
+    path: a file, a list of files, or a pattern such as "data/burgers_nu*.hdf5"; several files (one a parameter value)
+        form one data set and share one split by trajectory index.
+    batch_size, eval_batch_size: windows; whole trajectories (as many as batch_size where not given).
+    window: states a training window holds; None for whole trajectories.
+    fractions: of trajectories that train, validate and test, drawn by `seed`.
+    n_times: states a trajectory is cut to, counted after `time_stride`.
+    time_stride, space_stride: keep every so-many-th state or point (plain decimation).
+    in_memory: read everything at setup, if it fits into `memory_budget` bytes (half of the machine's memory).
+    n_samples: use only so many training trajectories of each file; smaller choices are subsets of larger ones.
+    tests: named test files, perhaps at another resolution: a path, or a dict of path and those of n_times,
+        time_stride and space_stride that differ from the training files'. The first is the principal test set; the
+        split's own test part, where it is not empty, comes last under the name "test".
+    mapping: describes files of a layout of your own (docs/own_data.md). equation: names the PDE where no file does.
+    """
+
+    def __init__(
+        self,
+        path: Paths,
+        batch_size: int,
+        *,
+        eval_batch_size: int | None = None,
+        window: int | None = None,
+        fractions: Sequence[float] = (0.8, 0.1, 0.1),
+        seed: int = 0,
+        n_times: int | None = None,
+        time_stride: int = 1,
+        space_stride: int = 1,
+        num_workers: int = 0,
+        in_memory: bool = False,
+        memory_budget: int | None = None,
+        n_samples: int | None = None,
+        tests: Mapping[str, Paths | Mapping[str, Any]] | None = None,
+        mapping: Mapping[str, Any] | str | Path | None = None,
+        equation: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.paths = expand(path)
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        self.window, self.seed, self.n_samples = window, seed, n_samples
+        train, validation, test = fractions
+        self.fractions = (float(train), float(validation), float(test))
+        self.selection = {"n_times": n_times, "time_stride": time_stride, "space_stride": space_stride}
+        self.num_workers, self.in_memory, self.memory_budget = num_workers, in_memory, memory_budget
+        self.tests = dict(tests or {})
+        self.mapping, self.equation = mapping, equation
+        if self.fractions[2] == 0 and not self.tests:
+            raise ValueError("nothing to test on: the test fraction is 0 and no test files are named")
+        if self.fractions[2] > 0 and "test" in self.tests:
+            raise ValueError("'test' names the split's own test part; name the test files otherwise")
+        self._ready = False
+
+    def setup(self, stage: str | None = None) -> None:
+        """Opens, checks and splits the files; reads data only where `in_memory` asks for it."""
+        if self._ready:  # Lightning calls once a stage; the split does not depend on the stage
+            return
+        sources = self._open(self.paths, {})
+        self.problem: Problem = check_family(sources)
+        self._split = split_by_index(max(s.n_trajectories for s in sources), self.fractions, seed=self.seed)
+        self._sources, self._train = sources, [self._training_part(s) for s in sources]
+        self._validation = [_present(self._split.validation, s) for s in sources]
+        self._test_sets: dict[str, tuple[Sequence[Source], Sequence[Sequence[int]]]] = {}
+        for name, entry in self.tests.items():
+            options = dict(entry) if isinstance(entry, Mapping) else {"path": entry}
+            named = self._open(expand(options.pop("path")), options)
+            check_family(named)
+            check_same_kind(sources[0], named[0])
+            self._test_sets[name] = (named, [range(s.n_trajectories) for s in named])
+        if self._split.test:
+            self._test_sets["test"] = (sources, [_present(self._split.test, s) for s in sources])
+        self.test_names: tuple[str, ...] = tuple(self._test_sets)
+        self.data_hash: str = content_hash(self.paths)
+        self.provenance: dict[str, Any] = dict(sources[0].provenance)
+        if self.in_memory:
+            self._sources = load(
+                sources,
+                [(*t, *v) for t, v in zip(self._train, self._validation, strict=True)],
+                budget=self.memory_budget,
+            )
+        self._ready = True
+
+    @property
+    def split(self) -> dict[str, Any]:
+        """Record of who trains and who tests, to be stored with the model."""
+        files = [{"name": s.path.name, "n_trajectories": s.n_trajectories} for s in self._sources]
+        return {**self._split.to_dict(), "n_samples": self.n_samples, "files": files, "data_hash": self.data_hash}
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Moments of the training trajectories, read once when first asked for."""
+        return training_statistics(self._sources, self._train)
+
+    def train_dataloader(self) -> DataLoader[Trajectory]:
+        windows = Windows(self._sources, self._train, length=None if self.problem.steady else self.window)
+        return self._loader(windows, EpochShuffle(len(windows), seed=self.seed), self.batch_size)
+
+    def val_dataloader(self) -> DataLoader[Trajectory]:
+        return self._whole(self._sources, self._validation)
+
+    def test_dataloader(self) -> list[DataLoader[Trajectory]]:
+        """One loader a name of `test_names`."""
+        return [self._whole(*self._test_sets[name]) for name in self.test_names]
+
+    def _open(self, paths: Sequence[Path], options: Mapping[str, Any]) -> tuple[Source, ...]:
+        if unknown := set(options) - set(self.selection):
+            raise ValueError(
+                f"options {sorted(unknown)} of a test set are unknown, allowed are path, {', '.join(self.selection)}"
+            )
+        return tuple(
+            select(open_source(path, mapping=self.mapping, equation=self.equation), **{**self.selection, **options})
+            for path in paths
+        )
+
+    def _training_part(self, source: Source) -> tuple[int, ...]:
+        part = _present(self._split.train, source)
+        if self.n_samples is None:
+            return part
+        if not 1 <= self.n_samples <= len(part):
+            raise ValueError(f"{source.path}: n_samples = {self.n_samples}, the training part holds {len(part)}")
+        return part[: self.n_samples]
+
+    def _whole(self, sources: Sequence[Source], trajectories: Sequence[Sequence[int]]) -> DataLoader[Trajectory]:
+        windows = Windows(sources, trajectories)
+        return self._loader(windows, SequentialSampler(windows), self.eval_batch_size)
+
+    def _loader(self, windows: Windows, sampler: Sampler[int], batch_size: int) -> DataLoader[Trajectory]:
+        return DataLoader(
+            windows,
+            batch_sampler=BatchSampler(sampler, batch_size, drop_last=False),
+            num_workers=self.num_workers,
+            collate_fn=collated,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+            # Its own: drawing the workers' seeds from the global generator would change what the model draws.
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+
+def expand(path: Paths) -> tuple[Path, ...]:
+    """Files that a path, a list or a pattern names, sorted within a pattern; ValueError where there are none."""
+    entries = [path] if isinstance(path, str | Path) else list(path)
+    found: list[Path] = []
+    for entry in map(str, entries):
+        matches = sorted(glob(entry)) if has_magic(entry) else [entry]
+        if not matches:
+            raise ValueError(f"no file matches {entry!r}")
+        found += map(Path, matches)
+    if not found:
+        raise ValueError("no data file given")
+    return tuple(found)
+
+
+def _present(indices: Sequence[int], source: Source) -> tuple[int, ...]:
+    """Those of the shared indices that a file holds: files of one data set may differ in length."""
+    return tuple(i for i in indices if i < source.n_trajectories)

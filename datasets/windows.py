@@ -1,0 +1,118 @@
+"""Windows of consecutive states, read when they are asked for, a batch at a time."""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset, Sampler, get_worker_info
+
+from duhamel.datasets.schema import Source
+from duhamel.fields import Parameters, Trajectory
+
+
+class Windows(Dataset[Trajectory]):
+    """All windows of `length` states in chosen trajectories of several sources on one grid.
+
+    Windows are ordered by source, trajectory and time. It holds no handle and no data: memory grows with the batch.
+
+    trajectories: for each source, which of its trajectories.
+    length: states a window holds; None for whole trajectories.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        trajectories: Sequence[Sequence[int]],
+        *,
+        length: int | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.sources = tuple(sources)
+        self.trajectories = tuple(tuple(chosen) for chosen in trajectories)
+        if len(self.sources) != len(self.trajectories) or not self.sources:
+            raise ValueError(f"{len(self.sources)} sources given, trajectories for {len(self.trajectories)}")
+        self.length = self.sources[0].n_times if length is None else length
+        for source in self.sources:
+            if not 2 <= self.length <= source.n_times:
+                raise ValueError(
+                    f"{source.path}: window of {self.length} states asked for, trajectories have {source.n_times}; "
+                    "a window holds at least 2"
+                )
+        self.dtype = dtype
+        problem = self.sources[0].problem
+        self.grid, self.dt = problem.grid, problem.dt
+        self._shape = (self.length, len(problem.channels), *problem.grid.shape)
+        self._n_coefficients = len(problem.coefficients)
+        self._per_trajectory = [source.n_times - self.length + 1 for source in self.sources]
+        # First window of each source, and the end.
+        counts = [n * len(c) for n, c in zip(self._per_trajectory, self.trajectories, strict=True)]
+        self._starts = [0, *accumulate(counts)]
+        self._scalars = [torch.from_numpy(source.scalars).to(dtype) for source in self.sources]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def locate(self, index: int) -> tuple[int, int, int]:
+        """(source, trajectory in it, first state) of a window."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"window {index} of {len(self)}")
+        i = bisect_right(self._starts, index) - 1
+        n, start = divmod(index - self._starts[i], self._per_trajectory[i])
+        return i, self.trajectories[i][n], start
+
+    def __getitem__(self, index: int) -> Trajectory:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> Trajectory:
+        """A batch, each window read straight to its place in it."""
+        u = _buffer((len(indices), *self._shape), self.dtype)
+        fields = _buffer((len(indices), self._n_coefficients, *self.grid.shape), self.dtype)
+        u_out, fields_out = u.numpy(), fields.numpy()
+        scalars = []
+        for row, index in enumerate(indices):
+            i, trajectory, start = self.locate(index)
+            source = self.sources[i]
+            source.read_into(trajectory, start, start + self.length, u_out[row])
+            if self._n_coefficients:
+                fields_out[row] = source.read_coefficients(trajectory)
+            scalars.append(self._scalars[i][trajectory])
+        return Trajectory(u, Parameters(torch.stack(scalars), fields), self.grid, self.dt)
+
+
+def collated(batch: Any) -> Any:
+    """A batch comes from `Windows` collated; a module-level function, so that spawned workers find it."""
+    return batch
+
+
+def _buffer(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Uninitialised; in a worker it lies in shared memory from the start, which saves a copy on the way out."""
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=dtype)
+    n_bytes = math.prod(shape) * dtype.itemsize
+    # torch's own collate function does the same; an empty storage cannot be mapped, hence at least one byte.
+    shared = torch.UntypedStorage._new_shared(max(n_bytes, 1), device="cpu")
+    flat = torch.empty(0, dtype=torch.uint8).set_(shared)
+    return flat[:n_bytes].view(dtype).view(shape)
+
+
+class EpochShuffle(Sampler[int]):
+    """A random order of n windows that depends on (seed, epoch) alone: a resumed run goes on as it would have."""
+
+    def __init__(self, n: int, *, seed: int) -> None:
+        self.n, self.seed, self.epoch = n, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before every epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __iter__(self) -> Iterator[int]:
+        # Nested: two streams of the same sum (seed 0, epoch 1 and seed 1, epoch 0) must not be the same order.
+        seeds = torch.Generator().manual_seed(self.seed)
+        stream = int(torch.randint(2**62, (1,), generator=seeds)) ^ self.epoch
+        yield from torch.randperm(self.n, generator=torch.Generator().manual_seed(stream)).tolist()
