@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from torch import Tensor
 from duhamel.fields.grid import Grid
 
 
+@runtime_checkable
 class RandomField(Protocol):
     """A distribution over scalar fields. Sample i does not depend on how many are drawn."""
 
