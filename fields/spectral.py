@@ -4,6 +4,7 @@ Convention: u(x) = sum_k u_hat(k) exp(i k x), k = 2 pi j / L angular; coefficien
 over the trailing `grid.ndim` axes, unnormalised (divide by the number of samples for amplitudes).
 """
 
+import functools
 import math
 
 import torch
@@ -54,10 +55,14 @@ def wavenumbers(
     )
 
 
+# Constants of a grid are kept: a solver asks for them at every stage of every step. Made outside of inference mode, so
+# that whoever comes first leaves them fit for everyone's gradients.
+@functools.lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def derivative_symbol(
     grid: Grid, axis: int, *, order: int = 1, device: torch.device | str = "cpu"
 ) -> Complex[Tensor, "..."]:
-    """(i k)^order along one axis, in complex128.
+    """(i k)^order along one axis, in complex128; not to be written into.
 
     The highest mode of an even number of points is a cosine whose odd derivatives vanish at every sample: its symbol
     is zero where `order` is odd.
@@ -87,8 +92,13 @@ def derivative(u: Float[Tensor, "..."], grid: Grid, axis: int, *, order: int = 1
     return torch.fft.irfft(u_hat, n=grid.shape[axis], dim=dim)
 
 
+@functools.lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def resolved_modes(grid: Grid, *, fraction: float = 1.0, device: torch.device | str = "cpu") -> Bool[Tensor, "..."]:
-    """Modes with |j| < fraction * n / 3 along every axis; fraction 1 is the 2/3 rule for quadratic products."""
+    """Modes with |j| < fraction * n / 3 along every axis; fraction 1 is the 2/3 rule for quadratic products.
+
+    Not to be written into.
+    """
     require_periodic(grid)
     kept = torch.ones((), dtype=torch.bool, device=device)
     for axis, n in enumerate(grid.shape):

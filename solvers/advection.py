@@ -21,14 +21,13 @@ class FourierShift:
     def __init__(self, grid: Grid, dt: float) -> None:
         self.grid = grid
         self.dt = dt
-        self.k = wavenumbers(grid)[0]
 
     def __call__(
         self, u: Float[Tensor, "batch channel *space"], params: Parameters
     ) -> Float[Tensor, "batch channel *space"]:
         shift = per_sample(params.scalars[:, 0].double() * self.dt, u)
         u_hat = to_modes(u, self.grid)
-        turn = torch.exp(-1j * self.k.to(u.device) * shift)
+        turn = torch.exp(-1j * wavenumbers(self.grid, device=u.device)[0] * shift)
         return to_samples(u_hat * turn.to(u_hat.dtype), self.grid)
 
 

@@ -23,21 +23,20 @@ class BurgersETDRK4(ETDRK4):
             substeps=substeps,
             tail_bound=tail_bound,
         )
-        self._k = wavenumbers(grid)[0]
-        self._kept = resolved_modes(grid)
-        self._minus_half_ik = -0.5 * derivative_symbol(grid, 0) * self._kept
 
     def _diffusion(self, params: Parameters) -> Tensor:
         nu = params.scalars[:, :1, None].double()
         if bool((nu <= 0).any()):
             raise ValueError(f"viscosity must be positive, got {float(nu.min())}")
-        return -nu * self._k.to(nu.device) ** 2
+        return -nu * wavenumbers(self.grid, device=nu.device)[0] ** 2
 
     def _flux(
         self, u_hat: Complex[Tensor, "batch channel mode"], params: Parameters
     ) -> Complex[Tensor, "batch channel mode"]:
-        u = to_samples(u_hat * self._kept.to(u_hat.device), self.grid)
-        return self._minus_half_ik.to(u_hat) * to_modes(u**2, self.grid)
+        kept = resolved_modes(self.grid, device=u_hat.device)
+        u = to_samples(u_hat * kept, self.grid)
+        d_dx = derivative_symbol(self.grid, 0, device=u_hat.device).to(u_hat.dtype)
+        return -0.5 * d_dx * kept * to_modes(u**2, self.grid)
 
 
 @reference_solver.register

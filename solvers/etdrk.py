@@ -60,7 +60,7 @@ def etdrk4_coefficients(symbol: Tensor, h: float) -> Coefficients:
 class ETDRK4:
     """u_t = L u + N(u): the linear part exact, the nonlinear part of order 4 in the step dt / substeps.
 
-    symbol: params -> L in float64 or complex128, broadcast over "batch channel *mode".
+    symbol: params -> L of params.scalars, in float64 or complex128, broadcast over "batch channel *mode".
     nonlinearity: (u_hat, params) -> coefficients of N(u); it does its own dealiasing.
     tail_bound: refuse (ValueError) a solution whose `spectral_tail` exceeds it at any step: no dt would make it right.
         math.inf turns the check off, and with it the one device synchronisation of a call.
@@ -88,7 +88,7 @@ class ETDRK4:
         self.nonlinearity = nonlinearity
         self.substeps = substeps
         self.tail_bound = tail_bound
-        self._last: tuple[Tensor, int, Coefficients] | None = None
+        self._last: tuple[Tensor, Coefficients] | None = None
 
     def __call__(
         self, u: Float[Tensor, "batch channel *space"], params: Parameters
@@ -116,14 +116,14 @@ class ETDRK4:
 
     def _coefficients(self, params: Parameters) -> Coefficients:
         """Of these parameters; kept for the next step of a rollout, unless they carry a graph of their own."""
-        scalars = params.scalars
+        scalars, h = params.scalars, self.dt / self.substeps
         if scalars.requires_grad and torch.is_grad_enabled():
-            return etdrk4_coefficients(self.symbol(params), self.dt / self.substeps)
-        if self._last is None or self._last[0] is not scalars or self._last[1] != scalars._version:
-            with torch.no_grad():
-                coefficients = etdrk4_coefficients(self.symbol(params), self.dt / self.substeps)
-            self._last = (scalars, scalars._version, coefficients)
-        return self._last[2]
+            return etdrk4_coefficients(self.symbol(params), h)
+        if self._last is None or not _same(self._last[0], scalars):
+            # Outside of inference mode: what is kept must serve later steps that do want gradients.
+            with torch.inference_mode(False), torch.no_grad():
+                self._last = (scalars.clone(), etdrk4_coefficients(self.symbol(params), h))
+        return self._last[1]
 
     def _require_resolved(self, tail: Float[Tensor, " batch"]) -> None:
         if math.isinf(self.tail_bound):
@@ -136,3 +136,7 @@ class ETDRK4:
                 f"shape {self.grid.shape} with step {self.dt / self.substeps:g}: the solution is not resolved. Refine "
                 "the grid (refine=2 or more); a tail of nan or near 1 from a smooth state asks for more substeps"
             )
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
