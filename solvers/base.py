@@ -2,7 +2,7 @@
 
 import sys
 from functools import singledispatch
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -13,6 +13,7 @@ from duhamel.pdes import PDE
 EXACT: Final = sys.maxsize
 
 
+@runtime_checkable
 class Solver(Protocol):
     """A propagator over one dt, batched over samples with parameters of their own, differentiable.
 
