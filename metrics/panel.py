@@ -55,6 +55,7 @@ class Panel:
     pde: conserves what it names; without it no drift is reported.
     threshold: relative L2 of a state at which the horizon ends.
     n_kept: whole trajectories kept for figures, the first that come; the one of largest error is kept besides.
+    grid: of the latest batch; the problem's before the first.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Panel:
         """Forget everything, as before the first batch."""
         self._values: defaultdict[str, list[Tensor]] = defaultdict(list)
         self._n_samples = 0
+        self.grid = self.problem.grid
         self._first: list[Samples] = []
         self._worst: Samples | None = None
 
@@ -80,6 +82,7 @@ class Panel:
         grid: where the states lie; it need not be the problem's own.
         """
         self._check(target)
+        self.grid = grid
         steps = self._values["error_by_time"]
         if steps and steps[0].shape[1] != target.shape[1]:
             raise ValueError(f"rollouts of {target.shape[1]} steps after rollouts of {steps[0].shape[1]}")
