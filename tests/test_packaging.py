@@ -41,7 +41,10 @@ def checkout(target: Path, *, links: bool) -> Path:
     shutil.copytree(ROOT / "src", target / "src", symlinks=True, ignore=no_bytecode)
     for path in (target / "src" / "duhamel").iterdir():
         if path.is_symlink() and not links:
+            # As git checks a link out where the file system or its core.symlinks has none.
+            text = str(path.readlink())
             path.unlink()
+            path.write_text(text)
     return target
 
 
