@@ -1,0 +1,39 @@
+"""What every learned propagator is: a map of normalised states, sized by the problem it is built for."""
+
+import inspect
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from torch import nn
+
+from duhamel.fields import Parameters, Problem, State
+
+
+class Operator(nn.Module, ABC):
+    """A learned map (u, mu) -> G(u, mu) in normalised variables; `Surrogate` gives it units.
+
+    `forward` returns the increment u(t + dt) - u(t) in units of the increments met in training, so that an operator
+    that returns zeros is persistence; for a stationary problem it returns the normalised solution. Channel and
+    parameter counts come from the `problem`, never from configuration. Constructor arguments after `problem` must be
+    plain values (numbers, strings, tuples of them): they are recorded, and rebuild the operator from a saved card.
+
+    resolution_bound: whether the operator works at the trained number of grid points only.
+    """
+
+    resolution_bound: ClassVar[bool] = False
+    arguments: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Operator":
+        self = super().__new__(cls)
+        if args or kwargs:  # copying makes an instance without arguments and fills it afterwards
+            bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs).arguments
+            recorded = {name: value for name, value in bound.items() if name not in ("self", "problem")}
+            object.__setattr__(self, "arguments", recorded)
+        return self
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        self.problem = problem
+
+    @abstractmethod
+    def forward(self, u: State, params: Parameters) -> State: ...

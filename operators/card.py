@@ -1,0 +1,92 @@
+"""What a saved surrogate says about itself: JSON in the header of its file, checked when read."""
+
+import importlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from duhamel.fields import Problem, Statistics
+from duhamel.operators.base import Operator
+from duhamel.version import __version__
+
+FORMAT = 1
+PACKAGE = "duhamel.operators"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """Origin and limits of a surrogate.
+
+    operator: `_target_` (a class of `duhamel.operators`) and its constructor arguments.
+    trained_range: least and greatest value of each scalar, coefficient and channel in the training split.
+    metrics: test metrics, as in metrics.json.
+    data: what is known about the training data (hash, files, numerical error of the reference).
+    """
+
+    problem: dict[str, Any]
+    operator: dict[str, Any]
+    trained_range: dict[str, tuple[float, float]]
+    metrics: dict[str, float] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    version: str = __version__
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, *, path: str) -> "Card":
+        """Raises ValueError, naming `path`, where the text is not a card of this format."""
+        try:
+            entries = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}: the header holds no readable card ({error})") from error
+        expected = set(cls.__dataclass_fields__)
+        if not isinstance(entries, dict) or set(entries) != expected:
+            found = sorted(entries) if isinstance(entries, dict) else type(entries).__name__
+            raise ValueError(f"{path}: a card holds {sorted(expected)}, found {found}")
+        if entries["format"] != FORMAT:
+            raise ValueError(f"{path}: card format {entries['format']}, this version reads format {FORMAT}")
+        ranges = {name: (float(low), float(high)) for name, (low, high) in entries.pop("trained_range").items()}
+        return cls(trained_range=ranges, **entries)
+
+
+def trained_range(problem: Problem, statistics: Statistics) -> dict[str, tuple[float, float]]:
+    """Least and greatest training value of every quantity, by name."""
+    groups = (
+        (problem.channels, statistics.increments if problem.steady else statistics.channels),
+        (problem.scalars, statistics.scalars),
+        (problem.coefficients, statistics.coefficients),
+    )
+    return {
+        q.name: (low, high)
+        for quantities, moments in groups
+        for q, low, high in zip(quantities, moments.minimum.tolist(), moments.maximum.tolist(), strict=True)
+    }
+
+
+def describe(operator: Operator) -> dict[str, Any]:
+    """`_target_` and arguments from which `build` makes the operator again."""
+    arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in operator.arguments.items()}
+    return {"_target_": f"{PACKAGE}.{type(operator).__name__}", **arguments}
+
+
+def build(description: dict[str, Any], problem: Problem, *, path: str) -> Operator:
+    """An untrained operator from its description; nothing outside `duhamel.operators` is ever looked up.
+
+    Raises ValueError for a target that is not an exported Operator.
+    """
+    package, _, name = str(description.get("_target_")).rpartition(".")
+    module = importlib.import_module(PACKAGE)
+    found = getattr(module, name, None) if package == PACKAGE and name in module.__all__ else None
+    if not (isinstance(found, type) and issubclass(found, Operator) and found is not Operator):
+        raise ValueError(f"{path}: operator {description.get('_target_')!r} is not an operator of {PACKAGE}")
+    arguments = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in description.items()
+        if key != "_target_"
+    }
+    try:
+        return found(problem, **arguments)
+    except TypeError as error:
+        raise ValueError(f"{path}: {name} does not take the arguments of the card ({error})") from error

@@ -1,0 +1,140 @@
+"""A surrogate on disk and in use."""
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import duhamel
+from duhamel.fields import Parameters
+from duhamel.operators import FNO, Normaliser, OutsideTrainedRange, Persistence, Surrogate
+from duhamel.operators.card import trained_range
+from tests.operators.problems import line, line_statistics, plane, plane_statistics
+
+
+def on_a_line() -> Surrogate:
+    torch.manual_seed(0)
+    statistics = line_statistics()
+    return Surrogate(
+        FNO(line(), n_modes=8, width=6, n_layers=2),
+        Normaliser.fitted(line(), statistics),
+        trained_range=trained_range(line(), statistics),
+        data={"hash": "abc"},
+    )
+
+
+def on_a_plane() -> Surrogate:
+    torch.manual_seed(0)
+    statistics = plane_statistics()
+    return Surrogate(
+        FNO(plane(), n_modes=(4, 4), width=4, n_layers=1, position=True, padding=0.2),
+        Normaliser.fitted(plane(), statistics),
+        trained_range=trained_range(plane(), statistics),
+    )
+
+
+@pytest.mark.parametrize("make", [on_a_line, on_a_plane])
+def test_save_and_load_are_bit_equal(make, tmp_path: Path, generator):
+    surrogate = make()
+    surrogate.add_metrics({"test/rollout_relative_l2": 0.01})
+    surrogate.save(tmp_path / "s.safetensors")
+    loaded = duhamel.load(tmp_path / "s.safetensors")
+    problem = surrogate.problem
+    u = torch.randn(2, 1, *problem.grid.shape, generator=generator)
+    params = Parameters(
+        torch.full((2, len(problem.scalars)), 0.01), torch.ones(2, len(problem.coefficients), *problem.grid.shape)
+    )
+    assert torch.equal(loaded(u, params), surrogate(u, params))
+    assert loaded.card == surrogate.card
+    assert loaded.problem == problem
+    assert [f.name for f in tmp_path.iterdir()] == ["s.safetensors"]
+
+
+def test_solve_is_the_rollout_in_physical_units(generator):
+    surrogate = on_a_line()
+    u0 = torch.randn(3, 1, 32, generator=generator)
+    solution = surrogate.solve(u0, {"viscosity": 0.01}, n_steps=4)
+    u, params = u0, Parameters(torch.full((3, 1), 0.01), torch.zeros(3, 0, 32))
+    for step in range(1, 5):
+        u = surrogate(u, params)
+        torch.testing.assert_close(solution.u[:, step], u)
+    torch.testing.assert_close(solution.u[:, 0], u0)
+    assert solution.dt == surrogate.problem.dt
+
+
+def test_solve_on_another_resolution_and_without_a_batch_axis():
+    solution = on_a_line().solve(torch.zeros(1, 64), {"viscosity": torch.tensor(0.01)}, n_steps=2)
+    assert solution.u.shape == (1, 3, 1, 64)
+    assert solution.grid.shape == (64,)
+
+
+def test_a_stationary_problem_needs_its_coefficients_alone():
+    permeability = torch.full((12, 12), 3.0)
+    surrogate = on_a_plane()
+    solution = surrogate.solve(None, {"permeability": permeability})
+    expected = surrogate(torch.zeros(1, 1, 12, 12), Parameters(torch.zeros(1, 0), permeability[None, None]))
+    torch.testing.assert_close(solution.u[:, 1], expected)
+
+
+def test_outside_the_trained_range_it_warns_with_numbers():
+    with pytest.warns(OutsideTrainedRange, match=r"viscosity from 0.5 to 0.5 asked for, trained on \[0.001, 0.1\]"):
+        on_a_line().solve(torch.zeros(1, 32), {"viscosity": 0.5}, n_steps=1)
+
+
+def test_wrong_inputs_are_named():
+    surrogate = on_a_line()
+    with pytest.raises(ValueError, match=r"parameters \['nu'\] given, the surrogate takes \['viscosity'\]"):
+        surrogate.solve(torch.zeros(1, 32), {"nu": 0.01})
+    with pytest.raises(ValueError, match="expected .batch, 1, 1 axes of space"):
+        surrogate.solve(torch.zeros(2, 32), {"viscosity": 0.01})
+
+
+def test_a_rollout_that_blows_up_names_its_step():
+    surrogate = on_a_line()
+    surrogate.normaliser.increment_scale.fill_(1e30)
+    with pytest.raises(ValueError, match="not finite from step 2 of 3"):
+        surrogate.solve(torch.zeros(1, 32), {"viscosity": 0.01}, n_steps=3)
+
+
+def header_of(path: Path) -> dict:
+    content = path.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    return json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["duhamel"])
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["os.system", "duhamel.operators.load", "duhamel.operators.card.build", "duhamel.operators.Operator", "FNO"],
+)
+def test_foreign_targets_are_refused(target, tmp_path: Path):
+    surrogate = on_a_line()
+    surrogate.save(tmp_path / "good.safetensors")
+    card = header_of(tmp_path / "good.safetensors")
+    card["operator"]["_target_"] = target
+    save_file(surrogate.state_dict(), tmp_path / "evil.safetensors", metadata={"duhamel": json.dumps(card)})
+    with pytest.raises(ValueError, match=r"evil.safetensors: operator .* is not an operator of duhamel.operators"):
+        duhamel.load(tmp_path / "evil.safetensors")
+
+
+def test_files_that_are_no_surrogates_are_named(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=r"absent.safetensors"):
+        duhamel.load(tmp_path / "absent.safetensors")
+    (tmp_path / "text.safetensors").write_text("not tensors")
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        duhamel.load(tmp_path / "text.safetensors")
+    save_file({"w": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="not a surrogate"):
+        duhamel.load(tmp_path / "other.safetensors")
+
+
+def test_persistence_as_a_surrogate_repeats_its_state():
+    statistics = line_statistics()
+    surrogate = Surrogate(
+        Persistence(line()), Normaliser.fitted(line(), statistics), trained_range=trained_range(line(), statistics)
+    )
+    u0 = torch.linspace(-1, 1, 32)[None, None]
+    solution = surrogate.solve(u0, {"viscosity": 0.01}, n_steps=5)
+    torch.testing.assert_close(solution.u, u0[:, None].expand(1, 6, 1, 32))
