@@ -23,11 +23,14 @@ def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> s
 
 
 def expected_files() -> set[str]:
-    """What the wheel must hold besides its dist-info: nothing more, nothing less."""
+    """What the wheel must hold besides its dist-info, nothing more and nothing less: modules, YAML, any other data."""
     files = {f"duhamel/{path.name}" for path in (ROOT / "src" / "duhamel").glob("*.py")} | {"duhamel/py.typed"}
     for package, folder in FOLDERS.items():
-        files |= {f"{package.replace('.', '/')}/{path.name}" for path in (ROOT / folder).glob("*.py")}
-    return files | {f"duhamel/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
+        relative = (path.relative_to(ROOT / folder) for path in (ROOT / folder).rglob("*") if path.is_file())
+        # Bytecode and the caches of tools are no part of the package.
+        kept = (path for path in relative if not any(part == "__pycache__" or part[0] == "." for part in path.parts))
+        files |= {f"{package.replace('.', '/')}/{path.as_posix()}" for path in kept}
+    return files
 
 
 def checkout(target: Path, *, links: bool) -> Path:
@@ -35,10 +38,10 @@ def checkout(target: Path, *, links: bool) -> Path:
     target.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, target)
-    no_bytecode = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    no_caches = shutil.ignore_patterns("__pycache__", "*.egg-info", ".*")
     for folder in FOLDERS.values():
-        shutil.copytree(ROOT / folder, target / folder, ignore=no_bytecode)
-    shutil.copytree(ROOT / "src", target / "src", symlinks=True, ignore=no_bytecode)
+        shutil.copytree(ROOT / folder, target / folder, ignore=no_caches)
+    shutil.copytree(ROOT / "src", target / "src", symlinks=True, ignore=no_caches)
     for path in (target / "src" / "duhamel").iterdir():
         if path.is_symlink() and not links:
             # As git checks a link out where the file system or its core.symlinks has none.
