@@ -45,7 +45,7 @@ def snapped(value: float, *, tolerance: float) -> float:
 
 
 def cell_centred(
-    axes: tuple[Shaped[np.ndarray, " n"], ...],
+    axes: tuple[Shaped[np.ndarray, " _"], ...],
     boundary: tuple[Boundary, ...],
     *,
     path: Path,
@@ -56,7 +56,7 @@ def cell_centred(
 
 
 def inferred(
-    axes: tuple[Shaped[np.ndarray, " n"], ...],
+    axes: tuple[Shaped[np.ndarray, " _"], ...],
     boundary: tuple[Boundary, ...],
     *,
     path: Path,
@@ -74,7 +74,7 @@ def inferred(
 
 
 def _grid(
-    axes: tuple[Shaped[np.ndarray, " n"], ...],
+    axes: tuple[Shaped[np.ndarray, " _"], ...],
     boundary: tuple[Boundary, ...],
     centring: Centring,
     *,

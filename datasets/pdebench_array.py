@@ -100,7 +100,11 @@ def open_pdebench_array(file: h5py.File, path: Path) -> ArraySource:
 
 
 def _darcy(file: h5py.File, path: Path, parameters: dict[str, float]) -> ArraySource:
-    """Coefficient `nu`, solution `tensor`, -div(nu grad u) = beta with u = 0 outside; no time."""
+    """Coefficient `nu`, solution `tensor`, -div(nu grad u) = beta with u = 0 outside; no time.
+
+    The published labels vanish in the centres of ghost cells, half a cell outside the domain, and come from a march in
+    time that was stopped: the residual of `duhamel.pdes.Darcy` does not vanish on them.
+    """
     space, nu, tensor = AXES[: file["nu"].ndim - 1], file["nu"].shape, file["tensor"].shape
     if tensor != (nu[0], 1, *nu[1:]):
         raise ValueError(f"{path}, dataset 'tensor': shape {tensor}, expected {(nu[0], 1, *nu[1:])} as 'nu' has {nu}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from jaxtyping import Float
 from duhamel.fields import Problem
 
 
+@runtime_checkable
 class Source(Protocol):
     """Trajectories in one file, whatever its layout on disk.
 
