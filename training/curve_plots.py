@@ -17,11 +17,16 @@ from duhamel.training.field_plots import label
 SURROGATE, PERSISTENCE, TRUTH = "tab:red", "tab:gray", "black"
 
 
+def _quantile(values: Float[Tensor, "batch *rest"], q: float) -> np.ndarray:
+    """Over samples; what is not finite counts as larger than all numbers, so that one diverged sample hides nothing."""
+    ranked = values.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.inf)
+    return ranked.quantile(q, dim=0, interpolation="nearest").numpy()
+
+
 def _band(axes: Axes, x: Float[Tensor, " time"], y: Float[Tensor, "batch time"], *, color: str, name: str) -> None:
-    """Median over samples, and the quartiles around it; what is not finite counts as larger than all numbers."""
-    ranked = y.nan_to_num(nan=torch.inf, posinf=torch.inf)
-    low, median, high = (ranked.quantile(q, dim=0, interpolation="nearest").numpy() for q in (0.25, 0.5, 0.75))
-    axes.plot(x.numpy(), median, color=color, label=name)
+    """Median over samples, and the quartiles around it."""
+    low, high = _quantile(y, 0.25), _quantile(y, 0.75)
+    axes.plot(x.numpy(), _quantile(y, 0.5), color=color, label=name)
     axes.fill_between(x.numpy(), low, high, where=np.isfinite(high).tolist(), color=color, alpha=0.2, linewidth=0)
 
 
@@ -42,7 +47,9 @@ def plot_errors(curves: Curves, problem: Problem, *, threshold: float) -> Figure
     shown = errors[np.isfinite(errors) & (errors > 0)]
     if shown.size:
         low, high = shown.min(), shown.max()
-        bins = np.geomspace(low, high, 31) if high > 1.01 * low else np.geomspace(low / 2, 2 * high, 31)
+        n_bins = min(10 + int(np.sqrt(shown.size)), 40)
+        spread = (low, high) if high > 1.01 * low else (low / 2, 2 * high)
+        bins = np.geomspace(*spread, n_bins + 1)
         right.hist(shown, bins=bins.tolist(), color=SURROGATE, alpha=0.7)
         right.axvline(float(np.median(shown)), color=TRUTH, label=f"median {np.median(shown):.3g}")
         right.legend()
@@ -77,7 +84,7 @@ def plot_parameters(curves: Curves, problem: Problem) -> Figure:
 
 
 def plot_spectra(curves: Curves, problem: Problem) -> Figure:
-    """Mean energy by wavenumber at the last step: truth, prediction, and their difference."""
+    """Median energy by wavenumber at the last step: truth, prediction, and their difference."""
     n = len(problem.channels)
     rows, columns = -(-n // 3), min(n, 3)
     figure = Figure(figsize=(max(4.5 * columns, 6), 3.8 * rows), layout="constrained")
@@ -85,7 +92,7 @@ def plot_spectra(curves: Curves, problem: Problem) -> Figure:
     shells = np.arange(1, curves.truth_spectrum.shape[2])
     for c, (ax, channel) in enumerate(zip(all_axes, problem.channels, strict=False)):
         truth, prediction, error = (
-            spectrum[:, c, 1:].mean(0).numpy()
+            _quantile(spectrum[:, c, 1:], 0.5)
             for spectrum in (curves.truth_spectrum, curves.prediction_spectrum, curves.error_spectrum)
         )
         ax.plot(shells, truth, color=TRUTH, label="truth")
@@ -96,7 +103,7 @@ def plot_spectra(curves: Curves, problem: Problem) -> Figure:
     for ax in all_axes[n:]:
         ax.set_axis_off()
     for ax in all_axes[::columns]:
-        ax.set_ylabel("mean energy of the shell")
+        ax.set_ylabel("median energy of the shell")
     all_axes[0].legend()
     figure.suptitle("Energy spectrum at the last step")
     return figure

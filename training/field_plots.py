@@ -85,9 +85,7 @@ def _difference_norm(truth: ndarray, difference: ndarray) -> Normalize:
 
 def _colours(name: str) -> Colormap:
     """A colour map that shows what is not finite in grey."""
-    colours = matplotlib.colormaps[name].copy()
-    colours.set_bad("0.6")
-    return colours
+    return matplotlib.colormaps[name].with_extremes(bad="0.6")
 
 
 def _image(
@@ -105,18 +103,27 @@ def _image(
     )
 
 
-def _extend(norm: Normalize, *fields: ndarray) -> str:
+def _extend(norm: Normalize, values: ndarray) -> str:
     """Which ends of a colour bar are arrows, because something lies beyond them."""
     assert norm.vmin is not None and norm.vmax is not None
-    below = any(np.nanmin(u) < norm.vmin for u in fields)
-    above = any(np.nanmax(u) > norm.vmax for u in fields)
+    below, above = bool((values < norm.vmin).any()), bool((values > norm.vmax).any())
     return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[below, above]
 
 
+def _ends(grid: Grid, axis: int) -> tuple[float, float]:
+    """Outer edges of the first and last pixel of an axis, so that samples lie in the middle of theirs."""
+    x, h = grid.coordinates()[axis], grid.spacing[axis]
+    return float(x[0]) - h / 2, float(x[-1]) + h / 2
+
+
 def _box(grid: Grid) -> Box:
-    """Ends of the first two axes, for `imshow`."""
-    (left, bottom), (width, height) = grid.origin[:2], grid.extent[:2]
-    return left, left + width, bottom, bottom + height
+    return *_ends(grid, 0), *_ends(grid, 1)
+
+
+def _picture_size(grid: Grid) -> tuple[float, float]:
+    """Width and height in inches of one picture in the proportions of the domain, as far as labels leave room."""
+    longest = max(grid.extent[:2])
+    return max(1.5, 2.6 * grid.extent[0] / longest), max(1.0, 2.6 * grid.extent[1] / longest)
 
 
 def _space_time(sample: Samples, problem: Problem, grid: Grid) -> Figure:
@@ -125,7 +132,7 @@ def _space_time(sample: Samples, problem: Problem, grid: Grid) -> Figure:
     all_axes = figure.subplots(n, 3, squeeze=False, sharex=True, sharey=True)
     n_steps = sample.target.shape[1]
     dt = problem.dt
-    extent = (-dt / 2, (n_steps + 0.5) * dt, grid.origin[0], grid.origin[0] + grid.extent[0])
+    extent = (-dt / 2, (n_steps + 0.5) * dt, *_ends(grid, 0))
     start = sample.initial[:, None]
     for c, channel in enumerate(problem.channels):
         truth, prediction = (_array(torch.cat((start, u), 1)[0, :, c]) for u in (sample.target, sample.prediction))
@@ -169,8 +176,9 @@ def _snapshots(sample: Samples, problem: Problem, grid: Grid) -> Figure:
     n_steps = sample.target.shape[1]
     steps = sorted(set(np.linspace(1, n_steps, N_SNAPSHOTS).round().astype(int).tolist()))
     n = len(problem.channels)
-    width, height = 3.0 * len(steps) + 0.6, 7.6 * n + 0.4
-    figure = Figure(figsize=(width, height), layout="constrained")
+    width, height = _picture_size(grid)
+    size = (max((width + 0.3) * len(steps) + 0.8, 6.0), (3 * height + 2.2) * n + 0.4)
+    figure = Figure(figsize=size, layout="constrained")
     blocks = figure.subfigures(n, 1, squeeze=False)[:, 0]
     for c, channel in enumerate(problem.channels):
         axes = blocks[c].subplots(3, len(steps), squeeze=False, sharex=True, sharey=True)
@@ -190,7 +198,7 @@ def _snapshots(sample: Samples, problem: Problem, grid: Grid) -> Figure:
             axes[0, j].set_title(f"t = {(step + 1) * problem.dt:.3g}")
             axes[2, j].set_xlabel("x")
         arrows = _extend(difference_norm, difference[shown])
-        blocks[c].colorbar(image, ax=list(axes[2]), extend=arrows, location="bottom", pad=0.02, aspect=60)
+        blocks[c].colorbar(image, ax=list(axes[2]), extend=arrows, location="bottom", pad=0.02, aspect=40, shrink=0.7)
         for ax, name in zip(axes[:, 0], ROWS, strict=True):
             ax.set_ylabel(f"{name}\n\ny")
         blocks[c].suptitle(label(channel), x=0.02, ha="left", fontweight="bold", fontsize="medium")
@@ -201,7 +209,8 @@ def _stationary(sample: Samples, problem: Problem, grid: Grid) -> Figure:
     coefficients = problem.coefficients
     n = len(problem.channels)
     columns = len(coefficients) + 3
-    figure = Figure(figsize=(3.4 * columns, 0.6 + 3.6 * n), layout="constrained")
+    width, height = _picture_size(grid)
+    figure = Figure(figsize=((width + 0.7) * columns, (height + 1.5) * n + 0.4), layout="constrained")
     all_axes = figure.subplots(n, columns, squeeze=False, sharex=True, sharey=True)
     for c, channel in enumerate(problem.channels):
         axes = all_axes[c]
