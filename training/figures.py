@@ -7,6 +7,7 @@ import torch
 from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
 
+from duhamel.fields import Problem
 from duhamel.metrics import Panel
 from duhamel.training.curve_plots import plot_errors, plot_parameters, plot_spectra, plot_training
 from duhamel.training.field_plots import plot_sample
@@ -36,12 +37,14 @@ td + td { text-align: right; font-variant-numeric: tabular-nums; }
 """
 
 
-def write_figures(folder: Path, panel: Panel) -> list[Path]:
+def write_figures(folder: Path, panel: Panel, problem: Problem) -> list[Path]:
     """Write `folder`/figures/*.png and `folder`/figures.html, which holds them all and needs no other file.
 
     The training curve is drawn where `folder` holds metrics.csv. Returns the paths written, the page first.
+
+    problem: gives names and units.
     """
-    pictures = _pictures(folder, panel)
+    pictures = _pictures(folder, panel, problem)
     drawings = folder / "figures"
     drawings.mkdir(parents=True, exist_ok=True)
     paths, encoded = [], []
@@ -55,7 +58,7 @@ def write_figures(folder: Path, panel: Panel) -> list[Path]:
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(PAGE)
     page.write_text(
         template.render(
-            title=f"{panel.problem.equation or 'Surrogate'}: test results",
+            title=f"{problem.equation or 'Surrogate'}: test results",
             summary=_summary(panel, figures),
             pictures=encoded,
             figures=dict(sorted(figures.items())),
@@ -65,9 +68,9 @@ def write_figures(folder: Path, panel: Panel) -> list[Path]:
     return [page, *paths]
 
 
-def _pictures(folder: Path, panel: Panel) -> dict[str, tuple[str, Figure]]:
+def _pictures(folder: Path, panel: Panel, problem: Problem) -> dict[str, tuple[str, Figure]]:
     """Caption and figure by file name, in the order of the page."""
-    problem, curves, samples = panel.problem, panel.curves(), panel.samples()
+    curves, samples = panel.curves(), panel.samples()
     pictures = {"errors": ("Error", plot_errors(curves, problem, threshold=panel.threshold))}
     if problem.scalars:
         pictures["parameters"] = ("Error by parameter", plot_parameters(curves, problem))

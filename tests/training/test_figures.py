@@ -86,7 +86,7 @@ def test_page_holds_every_picture_and_figure(tmp_path: Path) -> None:
         writer.writerow({"step": 9, "train/loss_step": 0.5})
         writer.writerow({"step": 9, "val/rollout_relative_l2": 0.25})
     panel = filled(problem(1))
-    page, *pictures = write_figures(tmp_path, panel)
+    page, *pictures = write_figures(tmp_path, panel, panel.problem)
     names = {path.stem for path in pictures}
     assert names == {"errors", "parameters", "spectra", "sample_0", "worst", "training"}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
