@@ -30,6 +30,10 @@ class Selection:
             raise ValueError(f"strides must be positive, got {self.time_stride} in time, {self.space_stride} in space")
         if self.source.problem.steady and (self.time_stride != 1 or self.n_times != 2):
             raise ValueError(f"{self.path}: a stationary problem has no times to select (it is guess and solution)")
+        try:
+            self.source.problem.grid.strided(self.space_stride)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
         available = -(-self.source.n_times // self.time_stride)
         if not 2 <= self.n_times <= available:
             raise ValueError(

@@ -42,9 +42,13 @@ def split_by_index(n_trajectories: int, fractions: tuple[float, float, float], *
     """
     if len(fractions) != 3 or min(fractions) < 0 or not np.isclose(sum(fractions), 1.0, rtol=0, atol=1e-9):
         raise ValueError(f"fractions of train, validation and test must be three, >= 0, of sum 1, got {fractions}")
-    # Rounding the boundaries, not the sizes, lets the sizes add up.
-    ends = [round(n_trajectories * float(end)) for end in np.cumsum(fractions)]
+    # Largest remainders first: every part is within one trajectory of its fraction.
+    shares = [n_trajectories * fraction for fraction in fractions]
+    sizes = [int(share) for share in shares]
+    for i in sorted(range(3), key=lambda i: sizes[i] - shares[i])[: n_trajectories - sum(sizes)]:
+        sizes[i] += 1
     order = tuple(np.random.default_rng(seed).permutation(n_trajectories).tolist())
+    ends = (sizes[0], sizes[0] + sizes[1])
     parts = (order[: ends[0]], order[ends[0] : ends[1]], order[ends[1] :])
     for name, part, fraction in zip(("training", "validation", "test"), parts, fractions, strict=True):
         if fraction > 0 and not part:
