@@ -35,8 +35,15 @@ class _Solve(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, f: Tensor, grid: Grid) -> Tensor:
-        factors = [_factorise(sample, grid) for sample in a.detach().double().cpu()]
-        u = _solve(factors, f)
+        right = f.double().cpu()
+        factors, rows = [], []
+        for sample, b in zip(a.double().cpu(), right, strict=True):
+            lu = _factorise(sample, grid)
+            rows.append(_back_substitute(lu, b))
+            # Factors outweigh the solution a hundred times: kept only for an adjoint to come.
+            if any(ctx.needs_input_grad):
+                factors.append(lu)
+        u = torch.stack(rows)
         ctx.save_for_backward(a, u)
         ctx.factors, ctx.grid, ctx.f_dtype = factors, grid, f.dtype
         return u.to(a)
@@ -45,7 +52,7 @@ class _Solve(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor, None]:
         a, u = ctx.saved_tensors
-        adjoint = _solve(ctx.factors, g)
+        adjoint = torch.stack([_back_substitute(lu, b) for lu, b in zip(ctx.factors, g.double().cpu(), strict=True)])
         da = None
         if ctx.needs_input_grad[0]:
             with torch.enable_grad():
@@ -55,10 +62,8 @@ class _Solve(torch.autograd.Function):
         return da, adjoint.to(device=a.device, dtype=ctx.f_dtype), None
 
 
-def _solve(factors: list[Any], f: Tensor) -> Tensor:
-    right = f.detach().double().cpu()
-    rows = [torch.from_numpy(lu.solve(b.reshape(-1).numpy())) for lu, b in zip(factors, right, strict=True)]
-    return torch.stack(rows).reshape(right.shape)
+def _back_substitute(lu: Any, b: Float[Tensor, "*space"]) -> Float[Tensor, "*space"]:
+    return torch.from_numpy(lu.solve(b.reshape(-1).numpy())).reshape(b.shape)
 
 
 def _factorise(a: Float[Tensor, "*space"], grid: Grid) -> Any:
