@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from duhamel.fields import Boundary, Centring, Grid
-from duhamel.fields.spectral import derivative, resolved_modes, spectral_tail, to_modes, to_samples, wavenumbers
+from duhamel.fields.spectral import (
+    derivative,
+    derivative_symbol,
+    resolved_modes,
+    spectral_tail,
+    to_modes,
+    to_samples,
+    wavenumbers,
+)
 
 PERIODIC = Boundary.PERIODIC
 
@@ -34,6 +42,14 @@ def test_highest_mode_of_an_even_grid() -> None:
     sawtooth = torch.tensor([1.0, -1.0] * 4, dtype=torch.float64)
     assert derivative(sawtooth, grid, 0).abs().max() < 1e-14
     torch.testing.assert_close(derivative(sawtooth, grid, 0, order=2), -16 * sawtooth, atol=1e-12, rtol=0)
+
+
+def test_highest_mode_of_an_axis_that_is_not_halved() -> None:
+    """Along the first of two axes the symbol acts on both signs of j: one that is not zero there leaves sin(y)."""
+    grid = Grid(shape=(8, 9), extent=(2 * math.pi,) * 2, boundary=(PERIODIC,) * 2, centring=Centring.NODE)
+    sawtooth = torch.tensor([1.0, -1.0] * 4, dtype=torch.float64)
+    u = sawtooth.unsqueeze(1) * torch.cos(grid.coordinates()[1])
+    assert to_samples(derivative_symbol(grid, 0) * to_modes(u, grid), grid).abs().max() < 1e-13
 
 
 def test_mixed_derivative_in_three_dimensions_with_leading_axes() -> None:
