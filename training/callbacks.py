@@ -1,0 +1,65 @@
+"""What watches a training beside the loop."""
+
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+
+
+class AverageWeights(WeightAveraging):
+    """Validates, tests and saves an exponential moving average of the weights, which training itself never sees.
+
+    After n updates the average keeps the share min(decay, (1 + n) / (10 + n)) of itself, so that a short training does
+    not drag its first weights along. Buffers (the normaliser) are not averaged.
+    """
+
+    def __init__(self, *, decay: float = 0.999) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay must lie in [0, 1), got {decay}")
+
+        def average(mean: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
+            share = torch.clamp((1.0 + torch.as_tensor(n_averaged)) / (10.0 + torch.as_tensor(n_averaged)), max=decay)
+            return mean.lerp(current, 1 - share.to(mean))
+
+        super().__init__(use_buffers=False, avg_fn=average)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        # Lightning would put the weights under training back in place of the average that is to be tested.
+        if trainer.state.fn is TrainerFn.FITTING:
+            super().on_load_checkpoint(trainer, pl_module, checkpoint)
+
+
+class StopWhenNotFinite(Callback):
+    """Ends the training with the step named when a loss is NaN or infinite.
+
+    The test stays on the device; the host looks every `every_n_steps` steps and at the end of each epoch, so the stop
+    may come some steps late, never with the wrong step. Raises FloatingPointError.
+    """
+
+    def __init__(self, *, every_n_steps: int = 50) -> None:
+        self.every_n_steps = every_n_steps
+        self.first: torch.Tensor | None = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        loss = outputs["loss"].detach()
+        if self.first is None:
+            self.first = torch.full((), -1, dtype=torch.long, device=loss.device)
+        here = torch.where(loss.isfinite(), -1, trainer.global_step)
+        self.first = torch.where(self.first < 0, here, self.first)
+        if trainer.global_step % self.every_n_steps == 0:
+            self._look(pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._look(pl_module)
+
+    def _look(self, pl_module: LightningModule) -> None:
+        if self.first is not None and (step := int(self.first)) >= 0:
+            raise FloatingPointError(
+                f"the training loss is not finite at optimiser step {step} (epoch {pl_module.current_epoch}); the last "
+                "checkpoint precedes it. Try a smaller learning rate, gradient clipping, or a slower curriculum"
+            )

@@ -1,0 +1,46 @@
+"""Losses on encoded states, in float32 or better whatever the precision of the operator."""
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from duhamel.fields import Grid
+from duhamel.metrics import errors
+
+States = Float[Tensor, "batch time channel *space"]
+
+
+@runtime_checkable
+class Loss(Protocol):
+    def __call__(self, prediction: States, target: States, grid: Grid) -> Float[Tensor, ""]: ...
+
+
+class RelativeL2:
+    """Mean over samples of ||p - y|| / ||y||, the norm over time, channels and space together.
+
+    floor: least norm (root mean square) that divides, so that a sample at rest does not outweigh all others.
+    """
+
+    def __init__(self, *, floor: float = 1e-3) -> None:
+        self.floor = floor
+
+    def __call__(self, prediction: States, target: States, grid: Grid) -> Float[Tensor, ""]:
+        error = (prediction - target).float().square().flatten(1).mean(1).sqrt()
+        norm = target.float().square().flatten(1).mean(1).sqrt()
+        return (error / norm.clamp_min(self.floor)).mean()
+
+
+class RelativeH1:
+    """Mean over samples of the relative Sobolev norm sqrt(||e||^2 + ||grad e||^2) / sqrt(||y||^2 + ||grad y||^2)."""
+
+    def __call__(self, prediction: States, target: States, grid: Grid) -> Float[Tensor, ""]:
+        return errors.h1(prediction.float(), target.float(), grid).mean()
+
+
+class NormalisedMSE:
+    """Mean square error of encoded states: every channel counts in units of its own standard deviation."""
+
+    def __call__(self, prediction: States, target: States, grid: Grid) -> Float[Tensor, ""]:
+        return torch.mean((prediction - target).float().square())

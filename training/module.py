@@ -1,0 +1,146 @@
+"""The one training loop: unroll a surrogate along a window of true states, and compare."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from duhamel.fields import Parameters, State, Trajectory, first_non_finite_step, rollout
+from duhamel.metrics import Panel
+from duhamel.operators import Surrogate
+from duhamel.pdes import EQUATIONS
+from duhamel.training.curriculum import Curriculum
+from duhamel.training.losses import Loss
+from duhamel.training.unroll import Unroll
+
+
+class SurrogateModule(LightningModule):
+    """Fits a surrogate to windows of trajectories; validates and tests it by full rollouts in physical units.
+
+    optimizer, scheduler: called with the parameters, and with the optimiser and the number of steps of the training.
+    noise: standard deviation, in units of the encoded state, of Gaussian noise on every input of the operator.
+    checkpoint: recompute activations in the backward pass instead of keeping them along the rollout.
+    test_names: names of the test sets in the order of the test loaders; the first logs as test/..., the others as
+        test_<name>/...
+    seed: of the noise, which depends on it and on the step alone: a resumed run draws the same numbers.
+    """
+
+    def __init__(
+        self,
+        surrogate: Surrogate,
+        *,
+        loss: Loss,
+        curriculum: Curriculum,
+        unroll: Unroll,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[[Optimizer, int], LRScheduler],
+        noise: float = 0.0,
+        checkpoint: bool = False,
+        test_names: tuple[str, ...] = ("test",),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.surrogate = surrogate
+        self.loss = loss
+        self.curriculum = curriculum
+        self.unroll = unroll
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.noise = noise
+        self.checkpoint = checkpoint
+        self.test_names = test_names
+        self.seed = seed
+        self.panels: dict[str, Panel] = {}
+        self.epoch_losses: list[Float[Tensor, ""]] = []
+
+    def training_step(self, batch: Trajectory, batch_idx: int) -> Float[Tensor, ""]:
+        normaliser = self.surrogate.normaliser
+        z = normaliser.encode(batch.u.flatten(0, 1)).unflatten(0, batch.u.shape[:2])
+        params = normaliser.encode_parameters(batch.params)
+        progress = self.trainer.global_step / self.trainer.estimated_stepping_batches
+        horizon = self.curriculum.horizon(progress, batch.n_steps)
+        prediction, target = self.unroll(self._noisy_step(batch_idx), z, params, horizon, checkpoint=self.checkpoint)
+        loss = self.loss(prediction, target, batch.grid)
+        self.epoch_losses.append(loss.detach())
+        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch.u))
+        self.log("train/horizon", float(horizon), prog_bar=True, batch_size=len(batch.u))
+        return loss
+
+    def _noisy_step(self, batch_idx: int) -> Callable[[State, Parameters], State]:
+        if not self.noise:
+            return self.surrogate.step_encoded
+        drawn_for = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank])
+        generator = torch.Generator(self.device).manual_seed(int(drawn_for.generate_state(1)[0]))
+
+        def step(z: State, params: Parameters) -> State:
+            perturbation = torch.randn(z.shape, generator=generator, dtype=z.dtype, device=z.device)
+            return self.surrogate.step_encoded(z + self.noise * perturbation, params)
+
+        return step
+
+    def on_train_epoch_end(self) -> None:
+        self.curriculum.observe(torch.stack(self.epoch_losses).mean().item())
+        self.epoch_losses.clear()
+
+    def on_validation_epoch_start(self) -> None:
+        self.panels = {"val": self._panel()}
+
+    def validation_step(self, batch: Trajectory, batch_idx: int) -> None:
+        self._compare(batch, self.panels["val"])
+
+    def on_validation_epoch_end(self) -> None:
+        for name, value in self.panels["val"].compute().items():
+            self.log(f"val/{name}", value, prog_bar=name == "rollout_relative_l2", sync_dist=True)
+
+    def on_test_epoch_start(self) -> None:
+        self.panels = {name: self._panel() for name in self.test_names}
+
+    def test_step(self, batch: Trajectory, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self._compare(batch, self.panels[self.test_names[dataloader_idx]])
+
+    def test_metrics(self) -> dict[str, float]:
+        """Metrics of every test set after `trainer.test`: the first as test/..., the others as test_<name>/..."""
+        prefixes = ("test", *(f"test_{name}" for name in self.test_names[1:]))
+        return {
+            f"{prefix}/{key}": value
+            for prefix, name in zip(prefixes, self.test_names, strict=True)
+            for key, value in self.panels[name].compute().items()
+        }
+
+    def _panel(self) -> Panel:
+        equation = EQUATIONS.get(self.surrogate.problem.equation)
+        return Panel(self.surrogate.problem, pde=equation() if equation else None)
+
+    def _compare(self, batch: Trajectory, panel: Panel) -> None:
+        """One full rollout from the first state, and one step from every true state."""
+        initial, target = batch.u[:, 0], batch.u[:, 1:]
+        prediction = rollout(self.surrogate, initial, batch.params, batch.n_steps)
+        step = first_non_finite_step(prediction)
+        if step is not None:
+            raise FloatingPointError(
+                f"epoch {self.current_epoch}: a rollout is not finite from step {step + 1} of {batch.n_steps} on; "
+                "try a longer time on short horizons, input noise or a smaller learning rate"
+            )
+        panel.update(prediction, target, initial=initial, params=batch.params, grid=batch.grid)
+        if batch.n_steps > 1:
+            states = batch.u[:, :-1].flatten(0, 1)
+            one_step = self.surrogate(states, batch.params.repeat_interleave(batch.n_steps))
+            panel.update_one_step(one_step.unflatten(0, target.shape[:2]), target)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        optimizer = self.optimizer(self.surrogate.parameters())
+        scheduler = self.scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["curriculum"] = self.curriculum.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.curriculum.load_state_dict(checkpoint["curriculum"])

@@ -1,0 +1,26 @@
+"""Learning rates over a training of known length."""
+
+import math
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+
+
+def cosine(optimizer: Optimizer, total_steps: int, *, warmup: float = 0.05, final: float = 0.01) -> LRScheduler:
+    """Linear rise over the share `warmup` of the steps, then half a cosine down to `final` of the peak."""
+    n_warmup = max(1, round(warmup * total_steps))
+
+    def factor(step: int) -> float:
+        if step < n_warmup:
+            return (step + 1) / n_warmup
+        share = min(1.0, (step - n_warmup) / max(1, total_steps - n_warmup))
+        return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * share))
+
+    return LambdaLR(optimizer, factor)
+
+
+def one_cycle(optimizer: Optimizer, total_steps: int, *, rise: float = 0.3) -> LRScheduler:
+    """Smith and Topin (2019): up to the optimiser's learning rate over the share `rise`, then down to nothing."""
+    return OneCycleLR(
+        optimizer, max_lr=[group["lr"] for group in optimizer.param_groups], total_steps=total_steps, pct_start=rise
+    )
