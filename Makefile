@@ -30,6 +30,7 @@ lint: $(STAMP) ## ruff: rules and format
 
 types: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
+	$(BIN)/mypy train.py
 
 doctest: $(STAMP) ## examples in docstrings
 	$(BIN)/pytest --doctest-modules src/duhamel
