@@ -1,5 +1,7 @@
 """Trajectories that lie in HDF5 arrays: every format is a table of which array and axis mean what."""
 
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +16,8 @@ from duhamel.datasets import handles
 from duhamel.fields import Problem
 
 SAMPLE, TIME, COMPONENT = "sample", "time", "component"
+# Buffers that one system call fills (IOV_MAX is 1024 where it is not more).
+MAX_PIECES = 1024
 
 
 @dataclass(frozen=True)
@@ -113,74 +117,73 @@ class ArraySource:
     ) -> None:
         first = 0
         for variable in variables:
-            name = self._name(variable, trajectory)
-            stored = handles.dataset(self.path, name)
-            offset = tuple({SAMPLE: trajectory, TIME: start}.get(axis, 0) for axis in variable.axes)
-            count = tuple(
-                {SAMPLE: 1, TIME: stop - start}.get(axis, n)
-                for axis, n in zip(variable.axes, stored.shape, strict=True)
-            )
+            stored = handles.stored(self.path, self._name(variable, trajectory))
             last = first + variable.n_components
-            try:
-                if self._in_order(variable) and stored.dtype.kind == "f":
-                    _read_block(stored, offset, count, out, (0, first), (stop - start, variable.n_components))
-                else:
-                    block = np.empty(count, dtype=out.dtype)
-                    _read_converted(stored, offset, count, block)
-                    out[:, first:last] = self._arranged(block, variable)
-            except OSError as error:
-                raise OSError(f"{self.path}, dataset {name!r}: {error}. {_hint(stored)}") from error
+            target = out if variable.n_components == out.shape[1] else out[:, first:last]
+            if not (self._is_run[variable] and _read_run(stored, variable, trajectory, start, target)):
+                self._read_slices(stored, variable, trajectory, slice(start, stop), target)
             first = last
 
-    def _in_order(self, variable: Variable) -> bool:
-        """Whether the array's elements come in the order of a state, so that HDF5 can write them where they belong."""
-        kept = tuple(axis for axis in variable.axes if axis != SAMPLE)
-        return kept in ((TIME, *self.space), (TIME, COMPONENT, *self.space))
+    @cached_property
+    def _is_run(self) -> dict[Variable, bool]:
+        """Whether a window of the array is one run of its elements, in the order of a state."""
+        orders = ((TIME, *self.space), (TIME, COMPONENT, *self.space))
+        runs = (*orders, *((SAMPLE, *order) for order in orders))
+        return {variable: variable.axes in runs for variable in (*self.states, *self.coefficients)}
 
-    def _arranged(self, block: np.ndarray, variable: Variable) -> np.ndarray:
-        """Axes in the order time, component, space; absent ones of length 1."""
-        wanted = (TIME, *(axis for axis in variable.axes if axis == COMPONENT), *self.space)
-        axes = [axis for axis in variable.axes if axis != SAMPLE]
-        if SAMPLE in variable.axes:
-            block = block[(slice(None),) * variable.axes.index(SAMPLE) + (0,)]
-        n_components = variable.axes.count(COMPONENT)
-        order, positions = [], [i for i, axis in enumerate(axes) if axis == COMPONENT]
-        for axis in dict.fromkeys(wanted):
-            order += positions if axis == COMPONENT else [axes.index(axis)] if axis in axes else []
-        block = block.transpose(order)
-        n_times = block.shape[0] if TIME in axes else 1
-        lengths = iter(block.shape[(TIME in axes) + n_components :])
-        return block.reshape(
-            n_times, variable.n_components, *(next(lengths) if axis in axes else 1 for axis in self.space)
-        )
-
-
-def _read_block(
-    stored: h5py.Dataset,
-    offset: tuple[int, ...],
-    count: tuple[int, ...],
-    out: np.ndarray,
-    out_offset: tuple[int, ...],
-    out_count: tuple[int, ...],
-) -> None:
-    """A slice of the file straight into a slice of `out`: h5py's indexing costs several times a small read."""
-    file_space = stored.id.get_space()
-    file_space.select_hyperslab(offset, count)
-    memory = h5py.h5s.create_simple(out.shape)
-    rest = out.ndim - len(out_offset)
-    memory.select_hyperslab(out_offset + (0,) * rest, out_count + out.shape[len(out_offset) :])
-    stored.id.read(memory, file_space, out)
+    def _read_slices(
+        self, stored: handles.Stored, variable: Variable, trajectory: int, times: slice, target: np.ndarray
+    ) -> None:
+        """One contiguous slice, put into the order of a state."""
+        place = f"{self.path}, dataset {stored.dataset.name!r}"
+        lengths = {axis: n for axis, n in zip(variable.axes, stored.shape, strict=False) if axis in self.space}
+        wanted = dict(zip(self.space, self.problem.grid.shape, strict=True))
+        n_stored = stored.shape[variable.axes.index(TIME)] if TIME in variable.axes else times.stop
+        if len(stored.shape) != len(variable.axes) or lengths.items() - wanted.items() or n_stored < times.stop:
+            raise ValueError(
+                f"{place}: shape {stored.shape} over {variable.axes}, expected {wanted} and {times.stop} times or more"
+            )
+        try:
+            block = stored.dataset[tuple({SAMPLE: trajectory, TIME: times}.get(a, slice(None)) for a in variable.axes)]
+        except OSError as error:
+            raise OSError(f"{place}: {error}. {_hint(stored.dataset)}") from error
+        target[...] = _arranged(block, [axis for axis in variable.axes if axis != SAMPLE], self.space)
 
 
-def _read_converted(stored: h5py.Dataset, offset: tuple[int, ...], count: tuple[int, ...], block: np.ndarray) -> None:
-    if stored.dtype.kind == "f":
-        _read_block(stored, offset, count, block, (0,), (block.shape[0],))
-    else:  # HDF5 itself turns no booleans (an enumeration on disk) into numbers
-        block[...] = stored[tuple(slice(o, o + c) for o, c in zip(offset, count, strict=True))]
+def _read_run(stored: handles.Stored, variable: Variable, trajectory: int, start: int, target: np.ndarray) -> bool:
+    """Read an uncompressed window past HDF5; False, nothing being lost, where that cannot be done."""
+    leading = variable.axes.index(TIME)
+    n_times = target.shape[0]
+    if (
+        not stored.plain
+        or stored.dtype != target.dtype
+        or start + n_times > stored.shape[leading]
+        or stored.strides[leading] * n_times != target.nbytes
+    ):
+        return False
+    position = stored.offset + start * stored.strides[leading] + (trajectory * stored.strides[0] if leading else 0)
+    # A vector of frames where the channels of a state come from several arrays.
+    pieces: list[np.ndarray] = [target] if target.flags.c_contiguous else list(target)
+    if len(pieces) > MAX_PIECES or not pieces[0].flags.c_contiguous:
+        return False
+    return os.preadv(stored.descriptor, [piece.data for piece in pieces], position) == target.nbytes
 
 
-def _hint(stored: h5py.Dataset) -> str:
+def _arranged(block: np.ndarray, axes: list[str], space: tuple[str, ...]) -> np.ndarray:
+    """Axes in the order time, component, space; components flattened, absent axes of length 1."""
+    components = [i for i, axis in enumerate(axes) if axis == COMPONENT]
+    times = [axes.index(TIME)] if TIME in axes else []
+    points = [axes.index(axis) for axis in space if axis in axes]
+    shape = block.shape
+    return block.transpose(times + components + points).reshape(
+        shape[times[0]] if times else 1,
+        math.prod(shape[i] for i in components),
+        *(shape[axes.index(axis)] if axis in axes else 1 for axis in space),
+    )
+
+
+def _hint(dataset: h5py.Dataset) -> str:
     return (
-        f"Its compression is {stored.compression!r}, its filters {list(stored._filters)}; a filter that is not built "
+        f"Its compression is {dataset.compression!r}, its filters {list(dataset._filters)}; a filter that is not built "
         "into HDF5 needs `import hdf5plugin` before reading"
     )

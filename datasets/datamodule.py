@@ -48,7 +48,7 @@ class HDF5DataModule(lightning.LightningDataModule):
         *,
         eval_batch_size: int | None = None,
         window: int | None = None,
-        fractions: Sequence[float] = (0.8, 0.1, 0.1),
+        fractions: Sequence[float | int] = (0.8, 0.1, 0.1),
         seed: int = 0,
         n_times: int | None = None,
         time_stride: int = 1,

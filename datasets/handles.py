@@ -6,22 +6,53 @@ finds an empty cache.
 """
 
 import os
+import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 # Each open dataset may hold a chunk cache (1 to 8 MiB); this many files bound what a worker keeps.
 MAX_OPEN_FILES = 32
+# Seconds after which a file is looked at again for having been replaced on disk.
+CHECK_EVERY = 1.0
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An open dataset.
+
+    descriptor, offset, strides: where its elements lie in the file, in bytes, if it is one uncompressed block of
+        native floats: such a block is read without HDF5, which costs as much as a small read itself. Else descriptor
+        is -1.
+    """
+
+    dataset: h5py.Dataset
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    descriptor: int
+    offset: int
+    strides: tuple[int, ...]
+
+    @property
+    def plain(self) -> bool:
+        return self.descriptor >= 0
 
 
 class _OpenFile:
     """A file and those of its datasets that were asked for: looking one up by name costs more than a small read."""
 
-    def __init__(self, path: Path, stamp: tuple[int, int, int]) -> None:
-        self.stamp = stamp
+    def __init__(self, path: Path) -> None:
         self.file = h5py.File(path, "r", locking="best-effort")
-        self.datasets: dict[str, h5py.Dataset] = {}
+        self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        self.stamp, self.checked = _stamp(path), time.monotonic()
+        self.stored: dict[str, Stored] = {}
+
+    def close(self) -> None:
+        self.file.close()
+        os.close(self.descriptor)
 
 
 _open: OrderedDict[Path, _OpenFile] = OrderedDict()
@@ -30,33 +61,20 @@ _owner = os.getpid()
 _inherited: list[object] = []
 
 
-def dataset(path: Path, name: str) -> h5py.Dataset:
+def stored(path: Path, name: str) -> Stored:
     """An open dataset. Do not keep it across calls: ask again, that is a dictionary look-up.
 
-    A file that was replaced on disk since is opened anew.
+    A file that was replaced on disk is opened anew, after `CHECK_EVERY` seconds at the latest.
     """
-    global _open, _owner
-    if os.getpid() != _owner:
-        _inherited.append(_open)
-        _open, _owner = OrderedDict(), os.getpid()
-    status = os.stat(path)
-    stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
     entry = _open.get(path)
-    if entry is not None and entry.stamp != stamp:
-        close(path)
-        entry = None
-    if entry is None:
-        entry = _open[path] = _OpenFile(path, stamp)
-        while len(_open) > MAX_OPEN_FILES:
-            _open.popitem(last=False)[1].file.close()
-    else:
-        _open.move_to_end(path)
-    found = entry.datasets.get(name)
+    if entry is None or os.getpid() != _owner or time.monotonic() - entry.checked >= CHECK_EVERY:
+        entry = _checked(path)
+    found = entry.stored.get(name)
     if found is None:
         item = entry.file.get(name)
         if not isinstance(item, h5py.Dataset):
             raise ValueError(f"{path}: dataset {name!r} is absent")
-        found = entry.datasets[name] = item
+        found = entry.stored[name] = _described(item, entry.descriptor)
     return found
 
 
@@ -64,7 +82,7 @@ def close(path: Path) -> None:
     """Close this process's handle of one file, where there is one."""
     entry = _open.pop(path, None)
     if entry is not None and os.getpid() == _owner:
-        entry.file.close()
+        entry.close()
 
 
 def close_all() -> None:
@@ -76,3 +94,36 @@ def close_all() -> None:
 def open_files() -> tuple[Path, ...]:
     """Paths of the files open in this process, the least recently used first."""
     return tuple(_open) if os.getpid() == _owner else ()
+
+
+def _checked(path: Path) -> _OpenFile:
+    global _open, _owner
+    if os.getpid() != _owner:
+        _inherited.append(_open)
+        _open, _owner = OrderedDict(), os.getpid()
+    entry = _open.get(path)
+    if entry is not None and entry.stamp != _stamp(path):
+        close(path)
+        entry = None
+    if entry is None:
+        entry = _open[path] = _OpenFile(path)
+        while len(_open) > MAX_OPEN_FILES:
+            _open.popitem(last=False)[1].close()
+    # Only a check moves a file to the end: use is recorded to the second, which is all that the cap needs.
+    _open.move_to_end(path)
+    entry.checked = time.monotonic()
+    return entry
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    status = os.stat(path)
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _described(dataset: h5py.Dataset, descriptor: int) -> Stored:
+    dtype, shape = dataset.dtype, dataset.shape
+    # No offset: chunked, compact, not yet allocated, or kept in other files.
+    offset = dataset.id.get_offset() if dataset.external is None and not dataset.is_virtual else None
+    plain = offset is not None and dtype.kind == "f" and dtype.isnative and hasattr(os, "preadv")
+    strides = tuple(int(np.prod(shape[i + 1 :], dtype=np.int64)) * dtype.itemsize for i in range(len(shape)))
+    return Stored(dataset, shape, dtype, descriptor if plain else -1, offset or 0, strides)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
@@ -50,18 +51,25 @@ class Windows(Dataset[Trajectory]):
         # First window of each source, and the end.
         counts = [n * len(c) for n, c in zip(self._per_trajectory, self.trajectories, strict=True)]
         self._starts = [0, *accumulate(counts)]
-        self._scalars = [torch.from_numpy(source.scalars).to(dtype) for source in self.sources]
+        # One row a chosen trajectory, source after source.
+        rows = [source.scalars[list(c)] for source, c in zip(self.sources, self.trajectories, strict=True)]
+        self._scalars = torch.from_numpy(np.concatenate(rows)).to(dtype)
+        self._first_row = [0, *accumulate(len(c) for c in self.trajectories)]
 
     def __len__(self) -> int:
         return self._starts[-1]
 
     def locate(self, index: int) -> tuple[int, int, int]:
         """(source, trajectory in it, first state) of a window."""
-        if not 0 <= index < len(self):
+        i, n, start = self._locate(index)
+        return i, self.trajectories[i][n], start
+
+    def _locate(self, index: int) -> tuple[int, int, int]:
+        """(source, which of its chosen trajectories, first state)."""
+        if not 0 <= index < self._starts[-1]:
             raise IndexError(f"window {index} of {len(self)}")
         i = bisect_right(self._starts, index) - 1
-        n, start = divmod(index - self._starts[i], self._per_trajectory[i])
-        return i, self.trajectories[i][n], start
+        return i, *divmod(index - self._starts[i], self._per_trajectory[i])
 
     def __getitem__(self, index: int) -> Trajectory:
         return self.__getitems__([index])
@@ -71,15 +79,15 @@ class Windows(Dataset[Trajectory]):
         u = _buffer((len(indices), *self._shape), self.dtype)
         fields = _buffer((len(indices), self._n_coefficients, *self.grid.shape), self.dtype)
         u_out, fields_out = u.numpy(), fields.numpy()
-        scalars = []
+        rows = []
         for row, index in enumerate(indices):
-            i, trajectory, start = self.locate(index)
-            source = self.sources[i]
+            i, n, start = self._locate(index)
+            source, trajectory = self.sources[i], self.trajectories[i][n]
             source.read_into(trajectory, start, start + self.length, u_out[row])
             if self._n_coefficients:
                 fields_out[row] = source.read_coefficients(trajectory)
-            scalars.append(self._scalars[i][trajectory])
-        return Trajectory(u, Parameters(torch.stack(scalars), fields), self.grid, self.dt)
+            rows.append(self._first_row[i] + n)
+        return Trajectory(u, Parameters(self._scalars[rows], fields), self.grid, self.dt)
 
 
 def collated(batch: Any) -> Any:

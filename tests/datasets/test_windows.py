@@ -91,6 +91,7 @@ def test_open_files_are_capped_and_replaced_files_reopened(
     burgers_like: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handles, "MAX_OPEN_FILES", 2)
+    monkeypatch.setattr(handles, "CHECK_EVERY", 0.0)
     sources = [open_source(burgers_like(f"{i}.hdf5")) for i in range(3)]
     for source in (sources[0], sources[1], sources[0], sources[2]):
         source.read(0, 0, 1)
