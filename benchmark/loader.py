@@ -20,12 +20,11 @@ import h5py
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from torch.utils.data import BatchSampler, DataLoader
 
 from duhamel.datasets import Windows, open_source
 from duhamel.datasets.arrays import ArraySource
-from duhamel.datasets.windows import EpochShuffle, collated
-from duhamel.fields import Trajectory
+from duhamel.datasets.loader import WindowLoader, window_loader
+from duhamel.datasets.windows import EpochShuffle
 
 SHAPE = (64, 201, 1024)
 HDF5_CACHE = 8 * 2**20  # bytes a dataset, the default since HDF5 2.0
@@ -51,8 +50,8 @@ class Memory:
 
     n_workers: int
     file: int
-    early: float
-    late: float
+    early: int
+    late: int
 
 
 def write_example(path: Path, shape: tuple[int, int, int] = SHAPE, *, chunked: bool = False) -> None:
@@ -69,15 +68,10 @@ def write_example(path: Path, shape: tuple[int, int, int] = SHAPE, *, chunked: b
         file.attrs["beta"] = 0.1
 
 
-def loader(windows: Windows, batch_size: int, n_workers: int) -> DataLoader[Trajectory]:
-    """The training loader of `HDF5DataModule`, without Lightning around it."""
-    return DataLoader(
-        windows,
-        batch_sampler=BatchSampler(EpochShuffle(len(windows), seed=0), batch_size, drop_last=False),
-        num_workers=n_workers,
-        collate_fn=collated,
-        persistent_workers=n_workers > 0,
-    )
+def loader(windows: Windows, batch_size: int, n_workers: int) -> WindowLoader:
+    """The training loader of `HDF5DataModule`."""
+    sampler = EpochShuffle(len(windows), seed=0)
+    return window_loader(windows, sampler, batch_size=batch_size, num_workers=n_workers)
 
 
 def bare_epoch(windows: Windows, order: Sequence[int]) -> float:
@@ -99,7 +93,7 @@ def bare_epoch(windows: Windows, order: Sequence[int]) -> float:
         return time.perf_counter() - start
 
 
-def loader_epoch(batches: DataLoader[Trajectory]) -> float:
+def loader_epoch(batches: WindowLoader) -> float:
     """Seconds for every batch of an epoch, workers being up."""
     start = time.perf_counter()
     for _ in batches:
@@ -151,8 +145,8 @@ def memory(windows: Windows, *, batch_size: int, n_workers: int) -> Memory:
         n_workers=n_workers,
         file=windows.sources[0].path.stat().st_size,
         # The first sample sees a process whose workers and cache are still filling.
-        early=statistics.median(samples[1 : 1 + quarter] or samples),
-        late=statistics.median(samples[-quarter:]),
+        early=statistics.median_low(samples[1 : 1 + quarter] or samples),
+        late=statistics.median_low(samples[-quarter:]),
     )
 
 

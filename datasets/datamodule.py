@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
-from torch.utils.data import BatchSampler, DataLoader, Sampler, SequentialSampler
+from torch.utils.data import Sampler, SequentialSampler
 
 from duhamel.datasets.family import check_family, check_same_kind, content_hash
 from duhamel.datasets.formats import open_source
+from duhamel.datasets.loader import WindowLoader, window_loader
 from duhamel.datasets.memory import load
 from duhamel.datasets.schema import Source
 from duhamel.datasets.selection import select
 from duhamel.datasets.splits import split_by_index
 from duhamel.datasets.statistics import training_statistics
-from duhamel.datasets.windows import EpochShuffle, Windows, collated
-from duhamel.fields import Problem, Statistics, Trajectory
+from duhamel.datasets.windows import EpochShuffle, Windows
+from duhamel.fields import Problem, Statistics
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -117,14 +117,14 @@ class HDF5DataModule(lightning.LightningDataModule):
         """Moments of the training trajectories, read once when first asked for."""
         return training_statistics(self._sources, self._train)
 
-    def train_dataloader(self) -> DataLoader[Trajectory]:
+    def train_dataloader(self) -> WindowLoader:
         windows = Windows(self._sources, self._train, length=None if self.problem.steady else self.window)
         return self._loader(windows, EpochShuffle(len(windows), seed=self.seed), self.batch_size)
 
-    def val_dataloader(self) -> DataLoader[Trajectory]:
+    def val_dataloader(self) -> WindowLoader:
         return self._whole(self._sources, self._validation)
 
-    def test_dataloader(self) -> list[DataLoader[Trajectory]]:
+    def test_dataloader(self) -> list[WindowLoader]:
         """One loader a name of `test_names`."""
         return [self._whole(*self._test_sets[name]) for name in self.test_names]
 
@@ -146,21 +146,12 @@ class HDF5DataModule(lightning.LightningDataModule):
             raise ValueError(f"{source.path}: n_samples = {self.n_samples}, the training part holds {len(part)}")
         return part[: self.n_samples]
 
-    def _whole(self, sources: Sequence[Source], trajectories: Sequence[Sequence[int]]) -> DataLoader[Trajectory]:
+    def _whole(self, sources: Sequence[Source], trajectories: Sequence[Sequence[int]]) -> WindowLoader:
         windows = Windows(sources, trajectories)
         return self._loader(windows, SequentialSampler(windows), self.eval_batch_size)
 
-    def _loader(self, windows: Windows, sampler: Sampler[int], batch_size: int) -> DataLoader[Trajectory]:
-        return DataLoader(
-            windows,
-            batch_sampler=BatchSampler(sampler, batch_size, drop_last=False),
-            num_workers=self.num_workers,
-            collate_fn=collated,
-            pin_memory=torch.cuda.is_available(),
-            persistent_workers=self.num_workers > 0,
-            # Its own: drawing the workers' seeds from the global generator would change what the model draws.
-            generator=torch.Generator().manual_seed(self.seed),
-        )
+    def _loader(self, windows: Windows, sampler: Sampler[int], batch_size: int) -> WindowLoader:
+        return window_loader(windows, sampler, batch_size=batch_size, num_workers=self.num_workers, seed=self.seed)
 
 
 def expand(path: Paths) -> tuple[Path, ...]:

@@ -1,6 +1,5 @@
 """Windows of consecutive states, read when they are asked for, a batch at a time."""
 
-import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -8,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
+from duhamel.datasets.ring import Ring, Slot
 from duhamel.datasets.schema import Source
 from duhamel.fields import Parameters, Trajectory
 
@@ -45,8 +47,15 @@ class Windows(Dataset[Trajectory]):
         self.dtype = dtype
         problem = self.sources[0].problem
         self.grid, self.dt = problem.grid, problem.dt
-        self._shape = (self.length, len(problem.channels), *problem.grid.shape)
-        self._n_coefficients = len(problem.coefficients)
+        space, self._n_coefficients = problem.grid.shape, len(problem.coefficients)
+        # Of one window: states, coefficients, scalars.
+        self.shapes = (
+            (self.length, len(problem.channels), *space),
+            (self._n_coefficients, *space),
+            (len(problem.scalars),),
+        )
+        self.ring: Ring | None = None
+        self._turn = 0
         self._per_trajectory = [source.n_times - self.length + 1 for source in self.sources]
         # First window of each source, and the end.
         counts = [n * len(c) for n, c in zip(self._per_trajectory, self.trajectories, strict=True)]
@@ -72,12 +81,32 @@ class Windows(Dataset[Trajectory]):
         return i, *divmod(index - self._starts[i], self._per_trajectory[i])
 
     def __getitem__(self, index: int) -> Trajectory:
-        return self.__getitems__([index])
+        return self.batch([index])
 
-    def __getitems__(self, indices: Sequence[int]) -> Trajectory:
-        """A batch, each window read straight to its place in it."""
-        u = _buffer((len(indices), *self._shape), self.dtype)
-        fields = _buffer((len(indices), self._n_coefficients, *self.grid.shape), self.dtype)
+    def __getitems__(self, indices: Sequence[int]) -> Trajectory | Slot:
+        """A batch; in a worker of a `WindowLoader`, where in the ring it lies."""
+        worker = get_worker_info()
+        if self.ring is None or worker is None:
+            return self.batch(indices)
+        slot = self.ring.slot(worker.id, self._turn, len(indices))
+        self._turn += 1
+        self.fill(indices, *self.ring.views(slot))
+        return slot
+
+    def batch(self, indices: Sequence[int]) -> Trajectory:
+        """Windows of these indices, in memory of their own."""
+        u, fields, scalars = (torch.empty(len(indices), *shape, dtype=self.dtype) for shape in self.shapes)
+        self.fill(indices, u, fields, scalars)
+        return Trajectory(u, Parameters(scalars, fields), self.grid, self.dt)
+
+    def fill(
+        self,
+        indices: Sequence[int],
+        u: Float[Tensor, "batch time channel *space"],
+        fields: Float[Tensor, "batch coefficient *space"],
+        scalars: Float[Tensor, "batch param"],
+    ) -> None:
+        """Read each window straight to its place in a batch."""
         u_out, fields_out = u.numpy(), fields.numpy()
         rows = []
         for row, index in enumerate(indices):
@@ -87,23 +116,12 @@ class Windows(Dataset[Trajectory]):
             if self._n_coefficients:
                 fields_out[row] = source.read_coefficients(trajectory)
             rows.append(self._first_row[i] + n)
-        return Trajectory(u, Parameters(self._scalars[rows], fields), self.grid, self.dt)
+        scalars.copy_(self._scalars[rows])
 
 
 def collated(batch: Any) -> Any:
     """A batch comes from `Windows` collated; a module-level function, so that spawned workers find it."""
     return batch
-
-
-def _buffer(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """Uninitialised; in a worker it lies in shared memory from the start, which saves a copy on the way out."""
-    if get_worker_info() is None:
-        return torch.empty(shape, dtype=dtype)
-    n_bytes = math.prod(shape) * dtype.itemsize
-    # torch's own collate function does the same; an empty storage cannot be mapped, hence at least one byte.
-    shared = torch.UntypedStorage._new_shared(max(n_bytes, 1), device="cpu")
-    flat = torch.empty(0, dtype=torch.uint8).set_(shared)
-    return flat[:n_bytes].view(dtype).view(shape)
 
 
 class EpochShuffle(Sampler[int]):
