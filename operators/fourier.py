@@ -66,13 +66,8 @@ def apply_complex(
     im: Float[Tensor, "batch inner rest"],
 ) -> tuple[Float[Tensor, "batch out rest"], Float[Tensor, "batch out rest"]]:
     """(A + iB)(re + i im) for `stacked` = [A; B], as one product with the large tensor and sums of small ones."""
-    n = stacked.shape[0] // 2
     product = torch.matmul(stacked, torch.cat([re, im], dim=2))
-    rest = re.shape[2]
-    a_re, a_im, b_re, b_im = (
-        product[:, :n, :rest],
-        product[:, :n, rest:],
-        product[:, n:, :rest],
-        product[:, n:, rest:],
-    )
+    # Unbinding a view keeps the backward pass to one copy; slices would each fill a whole tensor with zeros.
+    a, b = product.reshape(product.shape[0], 2, -1, 2, re.shape[2]).unbind(1)
+    (a_re, a_im), (b_re, b_im) = a.unbind(2), b.unbind(2)
     return a_re - b_im, a_im + b_re

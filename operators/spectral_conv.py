@@ -36,8 +36,9 @@ class SpectralConv(nn.Module):
         self.n_modes = tuple(n_modes)
         self.precision = precision
         kept = (*self.n_modes[:-1], self.n_modes[-1] // 2 + 1)
-        scale = math.sqrt(1 / (in_channels + out_channels))
-        self.weight = nn.Parameter(scale * torch.randn(*kept, in_channels, 2, out_channels))
+        # Uniform of standard deviation 1 / sqrt(in + out); a normal one imports torch's compiler on the meta device.
+        bound = math.sqrt(3 / (in_channels + out_channels))
+        self.weight = nn.Parameter(torch.empty(*kept, in_channels, 2, out_channels).uniform_(-bound, bound))
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[-3]}, {self.weight.shape[-1]}, n_modes={self.n_modes}"
@@ -65,8 +66,7 @@ class SpectralConv(nn.Module):
         *before, n_last = u.shape[2:]
         lead, half = u.shape[:2], self.n_modes[-1] // 2 + 1
         table = fourier.real_analysis(n_last, self.n_modes[-1], u.dtype, u.device)
-        spectrum = torch.matmul(u, table)
-        re, im = spectrum[..., :half], spectrum[..., half:]
+        re, im = torch.matmul(u, table).unflatten(-1, (2, half)).unbind(-2)
         done: tuple[int, ...] = (half,)
         for axis in reversed(range(len(before))):
             n, m = before[axis], self.n_modes[axis]
@@ -82,9 +82,8 @@ class SpectralConv(nn.Module):
         n_in, _, n_out = self.weight.shape[-3:]
         stacked = torch.cat([re, im]).flatten(2).permute(2, 0, 1)
         weight = self.weight.to(re.dtype).reshape(-1, n_in, 2 * n_out)
-        product = torch.bmm(stacked, weight)
-        rr, ri = product[:, :batch, :n_out], product[:, :batch, n_out:]
-        ir, ii = product[:, batch:, :n_out], product[:, batch:, n_out:]
+        product = torch.bmm(stacked, weight).reshape(-1, 2, batch, 2, n_out)
+        (rr, ri), (ir, ii) = (part.unbind(2) for part in product.unbind(1))
         out_re, out_im = (rr - ii).permute(1, 2, 0), (ri + ir).permute(1, 2, 0)
         return out_re.reshape(batch, n_out, *modes), out_im.reshape(batch, n_out, *modes)
 

@@ -16,6 +16,7 @@ from duhamel.fields import Parameters, State, Trajectory, first_non_finite_step,
 from duhamel.metrics import Panel
 from duhamel.operators import Surrogate
 from duhamel.pdes import EQUATIONS
+from duhamel.training.augmentation import Augmentation, NoAugmentation
 from duhamel.training.curriculum import Curriculum
 from duhamel.training.losses import Loss
 from duhamel.training.unroll import Unroll
@@ -25,11 +26,12 @@ class SurrogateModule(LightningModule):
     """Fits a surrogate to windows of trajectories; validates and tests it by full rollouts in physical units.
 
     optimizer, scheduler: called with the parameters, and with the optimiser and the number of steps of the training.
+    augmentation: applied to every training window.
     noise: standard deviation, in units of the encoded state, of Gaussian noise on every input of the operator.
     checkpoint: recompute activations in the backward pass instead of keeping them along the rollout.
     test_names: names of the test sets in the order of the test loaders; the first logs as test/..., the others as
         test_<name>/...
-    seed: of the noise, which depends on it and on the step alone: a resumed run draws the same numbers.
+    seed: of augmentation and noise, which depend on it and on the step alone: a resumed run draws the same numbers.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class SurrogateModule(LightningModule):
         unroll: Unroll,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[[Optimizer, int], LRScheduler],
+        augmentation: Augmentation | None = None,
         noise: float = 0.0,
         checkpoint: bool = False,
         test_names: tuple[str, ...] = ("test",),
@@ -53,6 +56,7 @@ class SurrogateModule(LightningModule):
         self.unroll = unroll
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self.augmentation = augmentation or NoAugmentation()
         self.noise = noise
         self.checkpoint = checkpoint
         self.test_names = test_names
@@ -61,6 +65,7 @@ class SurrogateModule(LightningModule):
         self.epoch_losses: list[Float[Tensor, ""]] = []
 
     def training_step(self, batch: Trajectory, batch_idx: int) -> Float[Tensor, ""]:
+        batch = self.augmentation(batch, self._generator(batch_idx, "cpu", stream=0))
         normaliser = self.surrogate.normaliser
         z = normaliser.encode(batch.u.flatten(0, 1)).unflatten(0, batch.u.shape[:2])
         params = normaliser.encode_parameters(batch.params)
@@ -76,14 +81,17 @@ class SurrogateModule(LightningModule):
     def _noisy_step(self, batch_idx: int) -> Callable[[State, Parameters], State]:
         if not self.noise:
             return self.surrogate.step_encoded
-        drawn_for = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank])
-        generator = torch.Generator(self.device).manual_seed(int(drawn_for.generate_state(1)[0]))
+        generator = self._generator(batch_idx, self.device, stream=1)
 
         def step(z: State, params: Parameters) -> State:
             perturbation = torch.randn(z.shape, generator=generator, dtype=z.dtype, device=z.device)
             return self.surrogate.step_encoded(z + self.noise * perturbation, params)
 
         return step
+
+    def _generator(self, batch_idx: int, device: torch.device | str, *, stream: int) -> torch.Generator:
+        drawn_for = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank, stream])
+        return torch.Generator(device).manual_seed(int(drawn_for.generate_state(1)[0]))
 
     def on_train_epoch_end(self) -> None:
         self.curriculum.observe(torch.stack(self.epoch_losses).mean().item())

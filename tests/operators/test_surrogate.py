@@ -2,6 +2,8 @@
 
 import json
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -138,3 +140,13 @@ def test_persistence_as_a_surrogate_repeats_its_state():
     u0 = torch.linspace(-1, 1, 32)[None, None]
     solution = surrogate.solve(u0, {"viscosity": 0.01}, n_steps=5)
     torch.testing.assert_close(solution.u, u0[:, None].expand(1, 6, 1, 32))
+
+
+def test_loading_imports_neither_the_compiler_nor_a_rival(tmp_path: Path):
+    on_a_line().save(tmp_path / "s.safetensors")
+    program = (
+        f"import duhamel, sys; duhamel.load({str(tmp_path / 's.safetensors')!r}); "
+        "print([m for m in ('torch._dynamo', 'neuralop', 'lightning', 'h5py') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
