@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.operators.problems import line, line_statistics, plane
 
 import duhamel
 from duhamel.fields import Parameters
 from duhamel.operators import NeuralopFNO, Normaliser, Surrogate
 from duhamel.operators.card import trained_range
+from tests.operators.problems import line, line_statistics, plane
 
 
 def test_it_answers_as_the_model_itself_does(generator):

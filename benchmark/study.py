@@ -1,0 +1,96 @@
+"""Trainings side by side: every contender on every seed through train.py, then a table of means and spreads.
+
+    python -m duhamel.benchmark.study study=darcy [seeds=[0,1,2]] [out=FOLDER]
+
+A study is a YAML file in conf/study: arguments that all contenders share, arguments of each contender, and the entries
+of metrics.json to report. Contenders take turns (seed by seed), one process each, alone on the machine; a contender
+that fails stays in the table with its reason.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import hydra
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from duhamel.version import __version__
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One training. metrics is empty, and reason says why, where it failed; seconds count the whole process."""
+
+    contender: str
+    seed: int
+    seconds: float
+    metrics: dict[str, float]
+    reason: str = ""
+
+
+def train(folder: Path, contender: str, seed: int, arguments: Sequence[str]) -> Outcome:
+    """Runs train.py of the current folder, output to train.txt in the run directory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "train.py", *arguments, f"seed={seed}", f"hydra.run.dir={folder}"]
+    start = time.perf_counter()
+    with (folder / "train.txt").open("w") as log:
+        code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+    seconds = time.perf_counter() - start
+    if code:
+        lines = [line for line in (folder / "train.txt").read_text().splitlines() if "Error" in line]
+        return Outcome(contender, seed, seconds, {}, (lines or [f"exit status {code}"])[-1])
+    return Outcome(contender, seed, seconds, json.loads((folder / "metrics.json").read_text()))
+
+
+def table(title: str, outcomes: Sequence[Outcome], report: Sequence[str]) -> Table:
+    """Mean and sample standard deviation over seeds, a row a contender."""
+    result = Table("contender", "seeds", *report, "seconds", title=title)
+    for contender in dict.fromkeys(o.contender for o in outcomes):
+        mine = [o for o in outcomes if o.contender == contender]
+        good = [o for o in mine if not o.reason]
+        cells = [_spread([o.metrics[key] for o in good]) for key in report] if good else [mine[0].reason] * len(report)
+        result.add_row(contender, f"{len(good)}/{len(mine)}", *cells, _spread([o.seconds for o in mine]))
+    return result
+
+
+def _spread(values: Sequence[float]) -> str:
+    deviation = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.4g}{deviation}"
+
+
+def record(cfg: DictConfig, outcomes: Sequence[Outcome]) -> dict[str, object]:
+    """All that the table shows, and on what it was measured."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "study": OmegaConf.to_container(cfg.study, resolve=True),
+        "outcomes": [asdict(o) for o in outcomes],
+        "version": __version__,
+        "commit": commit,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }
+
+
+@hydra.main(version_base="1.3", config_path="pkg://duhamel.conf", config_name="study")
+def main(cfg: DictConfig) -> None:
+    out, contenders = Path(cfg.out), dict(cfg.study.contenders)
+    outcomes: list[Outcome] = []
+    for seed in cfg.seeds:
+        for name, own in contenders.items():
+            arguments = [*cfg.study.arguments, *own]
+            outcomes.append(train(out / f"{name}_{seed}", name, seed, arguments))
+    (out / "study.json").write_text(json.dumps(record(cfg, outcomes), indent=2) + "\n")
+    Console(width=140).print(table(cfg.study.title, outcomes, list(cfg.study.report)))
+
+
+if __name__ == "__main__":
+    main()

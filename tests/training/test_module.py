@@ -1,0 +1,178 @@
+"""The loop end to end on tiny data: it learns, stops, resumes, and tests the best weights."""
+
+import math
+from functools import partial
+from pathlib import Path
+
+import lightning
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch.utils.data import DataLoader
+
+from duhamel.fields import Moments, Parameters, Statistics, Trajectory
+from duhamel.operators import FNO, Normaliser, Surrogate
+from duhamel.operators.card import trained_range
+from duhamel.training import AverageWeights, StopWhenNotFinite, SurrogateModule
+from duhamel.training.augmentation import NoAugmentation, SwapAxes
+from duhamel.training.curriculum import LossGated
+from duhamel.training.losses import RelativeL2
+from duhamel.training.schedules import cosine, one_cycle
+from duhamel.training.unroll import Segments
+from tests.operators.problems import line, moments
+
+PROBLEM = line(16)
+
+
+def shifted_waves(n_samples: int) -> Trajectory:
+    """u(x, t) = sin(2 pi (x - c t)): the parameter is the speed."""
+    c = torch.linspace(0.1, 0.9, n_samples)
+    x, t = PROBLEM.grid.coordinates(dtype=torch.float32)[0], PROBLEM.dt * torch.arange(5.0)
+    u = torch.sin(2 * math.pi * (x - c[:, None, None] * t[:, None]))[:, :, None]
+    return Trajectory(u, Parameters(c[:, None], torch.zeros(n_samples, 0, 16)), PROBLEM.grid, PROBLEM.dt)
+
+
+def loader(trajectory: Trajectory, batch_size: int) -> DataLoader:
+    batches = [
+        Trajectory(
+            trajectory.u[i : i + batch_size], trajectory.params[i : i + batch_size], trajectory.grid, trajectory.dt
+        )
+        for i in range(0, len(trajectory.u), batch_size)
+    ]
+    return DataLoader(batches, batch_size=None)
+
+
+def module(curriculum=None, **kwargs) -> SurrogateModule:
+    torch.manual_seed(0)
+    data = shifted_waves(8)
+    empty: Moments = moments()
+    statistics = Statistics(moments(data.u), moments(data.u.diff(dim=1)), moments(data.params.scalars), empty)
+    surrogate = Surrogate(
+        FNO(PROBLEM, n_modes=4, width=8, n_layers=2),
+        Normaliser.fitted(PROBLEM, statistics),
+        trained_range=trained_range(PROBLEM, statistics),
+    )
+    return SurrogateModule(
+        surrogate,
+        loss=RelativeL2(),
+        curriculum=curriculum or LossGated(threshold=0.5, patience=2),
+        unroll=Segments(),
+        optimizer=partial(torch.optim.AdamW, lr=5e-3),
+        scheduler=kwargs.pop("scheduler", cosine),
+        **kwargs,
+    )
+
+
+def trainer(folder: Path, epochs: int, **kwargs) -> lightning.Trainer:
+    checkpoint = ModelCheckpoint(
+        dirpath=folder, filename="best", monitor="val/rollout_relative_l2", save_last=True, enable_version_counter=False
+    )
+    return lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=epochs,
+        callbacks=[checkpoint, AverageWeights(decay=0.9), StopWhenNotFinite(every_n_steps=1)],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        **kwargs,
+    )
+
+
+def fit(subject: SurrogateModule, folder: Path, epochs: int, *, ckpt_path=None, **kwargs) -> lightning.Trainer:
+    run = trainer(folder, epochs, **kwargs)
+    run.fit(subject, loader(shifted_waves(8), 2), loader(shifted_waves(3), 3), ckpt_path=ckpt_path, weights_only=True)
+    return run
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+def test_it_learns_to_shift_and_the_best_weights_are_the_ones_tested(tmp_path: Path):
+    subject = module()
+    run = fit(subject, tmp_path, 25, precision="bf16-mixed")
+    best = run.checkpoint_callback.best_model_score.item()
+    run.test(subject, loader(shifted_waves(3), 1), ckpt_path="best", weights_only=True, verbose=False)
+    metrics = subject.test_metrics()
+    # The same samples in batches of another size: the figure that chose the checkpoint comes back.
+    assert metrics["test/rollout_relative_l2"] == pytest.approx(best, rel=2e-2)
+    assert metrics["test/rollout_relative_l2"] < 0.3 * metrics["test/persistence_relative_l2"]
+    averaged = torch.load(tmp_path / "best.ckpt", weights_only=True)["state_dict"]
+    tested = subject.state_dict()
+    assert all(torch.equal(tested[name], averaged[name]) for name in averaged)
+
+
+@pytest.mark.parametrize("scheduler", [cosine, one_cycle])
+def test_a_resumed_run_is_bit_equal_to_one_that_was_not_stopped(tmp_path: Path, scheduler):
+    kwargs = {"noise": 0.05, "scheduler": scheduler}
+    whole = module(**kwargs)
+    fit(whole, tmp_path / "whole", 6)
+
+    class Stop(lightning.Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            trainer.should_stop = trainer.current_epoch == 2
+
+    stopped = module(**kwargs)
+    run = trainer(tmp_path / "parts", 6)
+    run.callbacks.append(Stop())
+    run.fit(stopped, loader(shifted_waves(8), 2), loader(shifted_waves(3), 3))
+    assert run.global_step == 12
+    resumed = module(**kwargs)
+    fit(resumed, tmp_path / "parts", 6, ckpt_path=tmp_path / "parts" / "last.ckpt")
+    assert resumed.curriculum.state_dict() == whole.curriculum.state_dict()
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+
+
+def test_noise_depends_on_seed_epoch_and_step_alone():
+    subject = module(seed=3)
+
+    def draw(batch_idx: int) -> torch.Tensor:
+        return torch.randn(4, generator=subject._generator(batch_idx, "cpu", stream=1))
+
+    subject.trainer = lightning.Trainer(accelerator="cpu", logger=False)
+    torch.manual_seed(1)
+    first = draw(0)
+    torch.manual_seed(2)
+    assert torch.equal(draw(0), first)
+    assert not torch.equal(draw(1), first)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path: Path):
+    class Poisoned(RelativeL2):
+        calls = 0
+
+        def __call__(self, prediction, target, grid):
+            self.calls += 1
+            return super().__call__(prediction, target, grid) * (math.nan if self.calls == 6 else 1.0)
+
+    subject = module()
+    subject.loss = Poisoned()
+    with pytest.raises(FloatingPointError, match="not finite at optimiser step 6 .epoch 1."):
+        fit(subject, tmp_path, 4)
+    assert (tmp_path / "last.ckpt").is_file()
+
+
+def test_a_rollout_that_is_not_finite_stops_with_its_step(tmp_path: Path):
+    subject = module()
+    subject.surrogate.normaliser.increment_scale.fill_(1e15)
+    with pytest.raises(FloatingPointError, match="epoch 0: a rollout is not finite from step [1-4] of 4"):
+        fit(subject, tmp_path, 1)
+
+
+def test_swapped_axes_swap_states_and_coefficients_alike(generator):
+    from tests.operators.problems import plane
+
+    problem = plane(4)
+    u = torch.randn(1, 2, 1, 4, 4, generator=generator)
+    batch = Trajectory(u, Parameters(torch.zeros(1, 0), u[:, 0]), problem.grid, 0.0)
+    swapped = [SwapAxes()(batch, torch.Generator().manual_seed(s)) for s in range(20)]
+    kept = [torch.equal(s.u, u) for s in swapped]
+    assert any(kept)
+    assert not all(kept)
+    for s in swapped:
+        assert torch.equal(s.params.fields, s.u[:, 0])
+    assert NoAugmentation()(batch, generator) is batch
+    with pytest.raises(ValueError, match="differ: swapping them is no symmetry"):
+        grid = problem.grid.with_shape((4, 5))
+        SwapAxes()(Trajectory(u.new_zeros(1, 2, 1, 4, 5), Parameters.none(1, (4, 5)), grid, 0.0), generator)
