@@ -1,0 +1,141 @@
+"""Every experiment, through train.py's own entry point, for a few steps on a tiny file."""
+
+import json
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import duhamel
+import train
+from duhamel.datasets import generate
+
+ROOT = Path(__file__).parents[1]
+QUICK = [
+    "trainer.max_epochs=2",
+    "trainer.check_val_every_n_epoch=1",
+    "trainer.log_every_n_steps=1",
+    "trainer.enable_progress_bar=false",
+    "~callbacks.progress",
+    "operator.n_modes=4",
+    "operator.width=4",
+    "dataset.batch_size=4",
+]
+KEYS = {"test/rollout_relative_l2", "test/rollout_nrmse", "test/persistence_relative_l2"}
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
+
+
+def run(monkeypatch, command: list[str]) -> None:
+    monkeypatch.setattr(sys, "argv", command)
+    monkeypatch.chdir(ROOT)
+    train.main()
+
+
+def generated(folder: Path, pde: str, *options: str) -> Path:
+    out = folder / f"{pde}.hdf5"
+    arguments = [f"pde={pde}", "n_samples=20", f"out={out}", "error_samples=1", *options]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["generate", *arguments])
+        generate.main()
+    return out
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, list[str]]:
+    """Experiment -> overrides that name a tiny data set of its own."""
+    folder = tmp_path_factory.mktemp("data")
+    line = ["shape=[32]", "n_steps=6", "refine=4", "substeps=4"]
+    burgers = generated(folder, "burgers", *line, "pde.viscosity.low=0.05", "pde.viscosity.high=0.1")
+    advection = generated(folder, "advection", *line[:2])
+    darcy = generated(folder, "darcy", "shape=[8,8]", "refine=2")
+    pdebench = []
+    for nu, decay in (("0.1", 1.0), ("0.4", 2.0)):
+        pdebench.append(folder / f"1D_Burgers_Sols_Nu{nu}.hdf5")
+        x, t = (np.arange(32) + 0.5) / 32, 0.01 * np.arange(7)
+        phase = np.linspace(0, 6, 20)
+        with h5py.File(pdebench[-1], "w") as file:
+            wave = np.sin(2 * np.pi * x + phase[:, None, None]) * np.exp(-decay * t[:6])[:, None]
+            file["tensor"] = wave.astype(np.float32)
+            file["x-coordinate"], file["t-coordinate"] = x.astype(np.float32), t.astype(np.float32)
+            file.attrs["Nu"] = float(nu)
+    own = folder / "own.h5"
+    with h5py.File(own, "w") as file:
+        file["temp"], file["nu"] = wave, np.linspace(0.01, 0.05, 20)
+    mapping = folder / "own.yaml"
+    mapping.write_text(
+        yaml.safe_dump(
+            {
+                "axes": ["sample", "time", "x"],
+                "channels": {"temperature": "temp"},
+                "scalars": {"diffusivity": "nu"},
+                "grid": {"x": {"from": 0, "to": 1, "boundary": "periodic"}},
+                "centring": "cell",
+                "dt": 0.01,
+            }
+        )
+    )
+    return {
+        "burgers_fno": [f"dataset.path={burgers}"],
+        "advection_fno": [f"dataset.path={advection}"],
+        "darcy_fno": [f"dataset.path={darcy}"],
+        "pdebench": [f"dataset.path=[{','.join(map(str, pdebench))}]"],
+        "well": [f"dataset.path={burgers}", "dataset.window=4"],
+        "own_data": [f"dataset.path={own}", f"dataset.mapping={mapping}"],
+    }
+
+
+def test_every_experiment_is_run_here(files):
+    assert set(files) == {path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")))
+def test_experiment_runs_and_leaves_what_it_promises(name, files, tmp_path: Path, monkeypatch):
+    header = (ROOT / "conf" / "experiment" / f"{name}.yaml").read_text().splitlines()[1]
+    assert header.startswith(f"# python train.py +experiment={name}")
+    folder = tmp_path / "run"
+    run(monkeypatch, ["train.py", f"+experiment={name}", *QUICK, *files[name], f"hydra.run.dir={folder}"])
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics) >= KEYS
+    assert all(np.isfinite(value) for value in metrics.values())
+    assert "test/one_step_relative_l2" in metrics or name == "darcy_fno"
+    for kept in ("config.yaml", "metrics.csv", "split.json", "figures.html", "checkpoints/last.ckpt"):
+        assert (folder / kept).is_file(), kept
+    surrogate = duhamel.load(folder / "surrogate.safetensors")
+    assert surrogate.card["metrics"] == metrics
+    middle = {q.name: sum(surrogate.card["trained_range"][q.name]) / 2 for q in surrogate.problem.scalars}
+    fields = {q.name: torch.ones(surrogate.problem.grid.shape) for q in surrogate.problem.coefficients}
+    u0 = None if surrogate.problem.steady else torch.zeros(1, *surrogate.problem.grid.shape)
+    assert surrogate.solve(u0, {**middle, **fields}, n_steps=1).u.isfinite().all()
+
+
+def test_a_run_resumes_from_its_checkpoint_to_the_same_surrogate(files, tmp_path: Path, monkeypatch):
+    each = "{_target_: lightning.pytorch.callbacks.ModelCheckpoint, filename: '{epoch}', save_top_k: -1, dirpath: %s}"
+    common = ["train.py", "+experiment=pdebench", *QUICK[1:], *files["pdebench"], "trainer.max_epochs=4"]
+    run(monkeypatch, [*common, f"+callbacks.each={each % (tmp_path / 'each')}", f"hydra.run.dir={tmp_path / 'whole'}"])
+    middle = tmp_path / "each" / "epoch=1.ckpt"
+    escaped = str(middle).replace("=", "\\=")
+    run(monkeypatch, [*common, f"ckpt_path={escaped}", f"hydra.run.dir={tmp_path / 'rest'}"])
+    whole, rest = (torch.load(tmp_path / r / "checkpoints" / "last.ckpt", weights_only=True) for r in ("whole", "rest"))
+    assert torch.load(middle, weights_only=True)["global_step"] * 2 == whole["global_step"] == rest["global_step"]
+    for name, value in whole["current_model_state"].items():
+        assert torch.equal(rest["current_model_state"][name], value), name
+
+
+@pytest.mark.parametrize("logger", ["tensorboard", "wandb"])
+def test_other_loggers_are_a_choice(logger, files, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    folder = tmp_path / "run"
+    run(
+        monkeypatch,
+        ["train.py", "+experiment=pdebench", *QUICK, *files["pdebench"], f"logger={logger}", f"hydra.run.dir={folder}"],
+    )
+    assert (folder / "metrics.csv").is_file()
+    assert any((folder / ("tensorboard" if logger == "tensorboard" else "wandb")).iterdir())
