@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import lightning
 from torch.utils.data import Sampler, SequentialSampler
 
 from duhamel.datasets.family import check_family, check_same_kind, content_hash
+from duhamel.datasets.files import Paths, data_files, expand
 from duhamel.datasets.formats import open_source
 from duhamel.datasets.loader import WindowLoader, window_loader
 from duhamel.datasets.memory import load
@@ -20,24 +20,24 @@ from duhamel.datasets.statistics import training_statistics
 from duhamel.datasets.windows import EpochShuffle, Windows
 from duhamel.fields import Problem, Statistics
 
-Paths = str | Path | Sequence[str | Path]
-
 
 class HDF5DataModule(lightning.LightningDataModule):
     """Trajectories in HDF5 files: windows of them to train on, whole ones to validate and test on.
 
-    path: a file, a list of files, or a pattern such as "data/burgers_nu*.hdf5"; several files (one a parameter value)
-        form one data set and share one split by trajectory index.
+    path: a file, a folder, a pattern such as "data/burgers_nu*.hdf5", or a list of these; several files (one a
+        parameter value) form one data set and share one split by trajectory index. Or a data set in The Well's
+        folders, (data/){train,valid,test}: then these are the parts.
     batch_size, eval_batch_size: windows; whole trajectories (as many as batch_size where not given).
     window: states a training window holds; None for whole trajectories.
-    fractions: of trajectories that train, validate and test, drawn by `seed`.
+    fractions: of trajectories that train, validate and test, drawn by `seed`. A part that has a folder of its own
+        leaves its fraction to training.
     n_times: states a trajectory is cut to, counted after `time_stride`.
     time_stride, space_stride: keep every so-many-th state or point (plain decimation).
     in_memory: read everything at setup, if it fits into `memory_budget` bytes (half of the machine's memory).
     n_samples: use only so many training trajectories of each file; smaller choices are subsets of larger ones.
     tests: named test files, perhaps at another resolution: a path, or a dict of path and those of n_times,
         time_stride and space_stride that differ from the training files'. The first is the principal test set; the
-        split's own test part, where it is not empty, comes last under the name "test".
+        data set's own test part, where it is not empty, comes last under the name "test".
     mapping: describes files of a layout of your own (docs/own_data.md). equation: names the PDE where no file does.
     """
 
@@ -62,30 +62,36 @@ class HDF5DataModule(lightning.LightningDataModule):
         equation: str | None = None,
     ) -> None:
         super().__init__()
-        self.paths = expand(path)
+        self.files = data_files(path)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self.window, self.seed, self.n_samples = window, seed, n_samples
         train, validation, test = fractions
-        self.fractions = (float(train), float(validation), float(test))
+        self.fractions = self.files.fractions((float(train), float(validation), float(test)))
         self.selection = {"n_times": n_times, "time_stride": time_stride, "space_stride": space_stride}
         self.num_workers, self.in_memory, self.memory_budget = num_workers, in_memory, memory_budget
         self.tests = dict(tests or {})
         self.mapping, self.equation = mapping, equation
-        if self.fractions[2] == 0 and not self.tests:
+        has_test_part = self.fractions[2] > 0 or bool(self.files.test)
+        if not has_test_part and not self.tests:
             raise ValueError("nothing to test on: the test fraction is 0 and no test files are named")
-        if self.fractions[2] > 0 and "test" in self.tests:
-            raise ValueError("'test' names the split's own test part; name the test files otherwise")
+        if has_test_part and "test" in self.tests:
+            raise ValueError("'test' names the data set's own test part; name the test files otherwise")
         self._ready = False
 
     def setup(self, stage: str | None = None) -> None:
         """Opens, checks and splits the files; reads data only where `in_memory` asks for it."""
         if self._ready:  # Lightning calls once a stage; the split does not depend on the stage
             return
-        sources = self._open(self.paths, {})
+        sources = self._open(self.files.all, {})
         self.problem: Problem = check_family(sources)
-        self._split = split_by_index(max(s.n_trajectories for s in sources), self.fractions, seed=self.seed)
-        self._sources, self._train = sources, [self._training_part(s) for s in sources]
-        self._validation = [_present(self._split.validation, s) for s in sources]
+        n_split, n_validation = len(self.files.split), len(self.files.validation)
+        self._split = split_by_index(max(s.n_trajectories for s in sources[:n_split]), self.fractions, seed=self.seed)
+        # Of every source the trajectories of each part: none of a file that is another part as a whole.
+        own = ["split"] * n_split + ["validation"] * n_validation + ["test"] * len(self.files.test)
+        self._sources, self._part_of = sources, own
+        self._train = [self._training_part(s) if o == "split" else () for s, o in zip(sources, own, strict=True)]
+        self._validation = self._held_out("validation", self._split.validation)
+        test = self._held_out("test", self._split.test)
         self._test_sets: dict[str, tuple[Sequence[Source], Sequence[Sequence[int]]]] = {}
         for name, entry in self.tests.items():
             options = dict(entry) if isinstance(entry, Mapping) else {"path": entry}
@@ -93,10 +99,10 @@ class HDF5DataModule(lightning.LightningDataModule):
             check_family(named)
             check_same_kind(sources[0], named[0])
             self._test_sets[name] = (named, [range(s.n_trajectories) for s in named])
-        if self._split.test:
-            self._test_sets["test"] = (sources, [_present(self._split.test, s) for s in sources])
+        if any(test):
+            self._test_sets["test"] = (sources, test)
         self.test_names: tuple[str, ...] = tuple(self._test_sets)
-        self.data_hash: str = content_hash(self.paths)
+        self.data_hash: str = content_hash(self.files.all)
         self.provenance: dict[str, Any] = dict(sources[0].provenance)
         if self.in_memory:
             self._sources = load(
@@ -108,8 +114,14 @@ class HDF5DataModule(lightning.LightningDataModule):
 
     @property
     def split(self) -> dict[str, Any]:
-        """Record of who trains and who tests, to be stored with the model."""
-        files = [{"name": s.path.name, "n_trajectories": s.n_trajectories} for s in self._sources]
+        """Record of who trains and who tests, to be stored with the model.
+
+        Indices are those of files whose part is "split"; the others are a part as a whole.
+        """
+        files = [
+            {"name": s.path.name, "n_trajectories": s.n_trajectories, "part": part}
+            for s, part in zip(self._sources, self._part_of, strict=True)
+        ]
         return {**self._split.to_dict(), "n_samples": self.n_samples, "files": files, "data_hash": self.data_hash}
 
     @cached_property
@@ -146,26 +158,19 @@ class HDF5DataModule(lightning.LightningDataModule):
             raise ValueError(f"{source.path}: n_samples = {self.n_samples}, the training part holds {len(part)}")
         return part[: self.n_samples]
 
+    def _held_out(self, part: str, indices: Sequence[int]) -> list[Sequence[int]]:
+        """Of every source the trajectories that validate, or test."""
+        return [
+            range(s.n_trajectories) if own == part else _present(indices, s) if own == "split" else ()
+            for s, own in zip(self._sources, self._part_of, strict=True)
+        ]
+
     def _whole(self, sources: Sequence[Source], trajectories: Sequence[Sequence[int]]) -> WindowLoader:
         windows = Windows(sources, trajectories)
         return self._loader(windows, SequentialSampler(windows), self.eval_batch_size)
 
     def _loader(self, windows: Windows, sampler: Sampler[int], batch_size: int) -> WindowLoader:
         return window_loader(windows, sampler, batch_size=batch_size, num_workers=self.num_workers, seed=self.seed)
-
-
-def expand(path: Paths) -> tuple[Path, ...]:
-    """Files that a path, a list or a pattern names, sorted within a pattern; ValueError where there are none."""
-    entries = [path] if isinstance(path, str | Path) else list(path)
-    found: list[Path] = []
-    for entry in map(str, entries):
-        matches = sorted(glob(entry)) if has_magic(entry) else [entry]
-        if not matches:
-            raise ValueError(f"no file matches {entry!r}")
-        found += map(Path, matches)
-    if not found:
-        raise ValueError("no data file given")
-    return tuple(found)
 
 
 def _present(indices: Sequence[int], source: Source) -> tuple[int, ...]:

@@ -53,7 +53,7 @@ def split_by_index(n_trajectories: int, fractions: tuple[float, float, float], *
     for name, part, fraction in zip(("training", "validation", "test"), parts, fractions, strict=True):
         if fraction > 0 and not part:
             raise ValueError(
-                f"the {name} part is empty: fraction {fraction} of {n_trajectories} trajectories; "
-                "give it a larger fraction, 0, or more data"
+                f"the {name} part is empty: fraction {fraction} of {n_trajectories} trajectories; give it a larger "
+                "fraction, more data, or fraction 0 (testing on files of their own: `dataset.tests`)"
             )
     return Split(train=parts[0], validation=parts[1], test=parts[2], fractions=fractions, seed=seed)
