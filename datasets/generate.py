@@ -1,7 +1,7 @@
 """Data from the reference solver: `python -m duhamel.datasets.generate pde=burgers n_samples=1000 out=burgers.hdf5`."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import hydra
@@ -58,7 +58,8 @@ def generate(
     """Draw, solve and write `n_samples` trajectories; returns the error that the file states.
 
     The error is estimated first, on the first `error_samples` samples (all of them, where there are fewer): a
-    resolution that fails does so before the long part.
+    resolution that fails does so before the long part. A sample that cannot be solved ends the run with a ValueError
+    that names it, and without a file: to draw another in its place would leave the hard cases out.
     """
     for name, value in (("n_samples", n_samples), ("batch_size", batch_size), ("error_samples", error_samples)):
         if value < 1:
@@ -67,18 +68,43 @@ def generate(
         raise FileExistsError(f"{out} exists; choose another name or set overwrite=true")
     problem = pde.problem(grid, dt)
 
-    def batches(n: int) -> Iterator[tuple[Tensor, Parameters]]:
+    def batches(n: int) -> Iterator[tuple[int, Tensor, Parameters]]:
+        """Index of its first sample, initial states, parameters."""
         for start in range(0, n, batch_size):
             u0, params = draw(pde, grid, range(start, min(start + batch_size, n)), seed=seed)
-            yield u0.to(device, dtype), params.to(device, dtype)
+            yield start, u0.to(device, dtype), params.to(device, dtype)
+
+    def solved(u0: Tensor, params: Parameters) -> Tensor:
+        return reference_trajectory(pde, u0, params, grid, dt, n_steps, refine=refine, substeps=substeps)
+
+    def judged(u0: Tensor, params: Parameters) -> Tensor:
+        return estimated_error(pde, u0, params, grid, dt, n_steps, refine=refine, substeps=substeps)
+
+    def checked(solve: Callable[[Tensor, Parameters], Tensor], start: int, u0: Tensor, params: Parameters) -> Tensor:
+        try:
+            return solve(u0, params)
+        except ValueError:
+            for i in range(len(u0)):
+                try:
+                    solve(u0[i : i + 1], params[i : i + 1])
+                except ValueError as error:
+                    values = zip((q.name for q in problem.scalars), params.scalars[i].tolist(), strict=True)
+                    named = ", ".join((f"seed {seed}", *(f"{name} {value:.6g}" for name, value in values)))
+                    # The solver counts in the batch it is given, which holds this sample alone.
+                    said = str(error).removeprefix("sample 0: ")
+                    raise ValueError(
+                        f"{out} is not written: sample {start + i} of {n_samples} ({named}) cannot be solved with "
+                        f"refine={refine} and substeps={substeps}: {said}. Or draw from an easier family (pde.*)"
+                    ) from error
+            raise
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn()) as progress:
         n_judged = min(error_samples, n_samples)
         judging = progress.add_task("estimating the error", total=n_judged)
         errors = []
-        for u0, params in batches(n_judged):
-            errors.append(estimated_error(pde, u0, params, grid, dt, n_steps, refine=refine, substeps=substeps).cpu())
+        for start, u0, params in batches(n_judged):
+            errors.append(checked(judged, start, u0, params).cpu())
             progress.advance(judging, len(u0))
         measured = torch.cat(errors).double()
         estimate = ErrorEstimate(
@@ -106,9 +132,8 @@ def generate(
             dtype=stored_dtype,
             overwrite=overwrite,
         ) as writer:
-            for u0, params in batches(n_samples):
-                u = reference_trajectory(pde, u0, params, grid, dt, n_steps, refine=refine, substeps=substeps)
-                writer.append(u[:, first:], params)
+            for start, u0, params in batches(n_samples):
+                writer.append(checked(solved, start, u0, params)[:, first:], params)
                 progress.advance(solving, len(u0))
     return estimate
 
@@ -119,6 +144,7 @@ def main(config: DictConfig) -> None:
     for name in ("dtype", "stored_dtype"):
         if config[name] not in DTYPES:
             raise ValueError(f"{name} must be one of {sorted(DTYPES)}, got {config[name]!r}")
+    torch.set_num_threads(config.threads)
     pde: PDE = hydra.utils.instantiate(config.pde)
     estimate = generate(
         pde,

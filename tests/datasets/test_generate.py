@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -13,6 +14,7 @@ import torch
 
 from duhamel.datasets.formats import open_source
 from duhamel.datasets.generate import draw, generate
+from duhamel.fields import Grid, Parameters
 from duhamel.pdes import EQUATIONS, Advection, Burgers, Darcy
 from duhamel.solvers import estimated_error, reference_trajectory
 
@@ -101,6 +103,26 @@ def test_an_existing_file_is_not_touched_and_nonsense_is_refused(tmp_path: Path)
     for name in ("n_samples", "batch_size", "error_samples"):
         with pytest.raises(ValueError, match=name):
             make(tmp_path / "g.hdf5", **{name: 0})
+
+
+def test_a_sample_that_is_not_resolved_is_named_and_no_file_is_left(tmp_path: Path) -> None:
+    """Sample 4 of 7, the second one of the second batch, is the only one with a viscosity too small for the grid."""
+
+    class OneHard(Burgers):
+        def sample_params(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Parameters:
+            hard = generator.initial_seed() == seed_of_hard
+            params = super().sample_params(grid, n_samples, generator)
+            return replace(params, scalars=torch.full_like(params.scalars, 1e-5 if hard else 0.03))
+
+    seed_of_hard = int(np.random.SeedSequence([3, 4]).generate_state(1, np.uint64)[0])
+    pde = OneHard()
+    settings = RESOLUTION | {"n_samples": 7, "seed": 3, "batch_size": 3, "command": "test"}
+    for error_samples in (1, 7):  # met while solving, and while estimating the error
+        with pytest.raises(ValueError, match=r"sample 4 of 7 \(seed 3, viscosity 1e-05\).*refine=8") as said:
+            generate(pde, pde.grid((32,)), tmp_path / "f.hdf5", error_samples=error_samples, **settings)  # type: ignore[arg-type]
+        assert "spectral tail" in str(said.value) and "substeps" in str(said.value)
+        assert "sample 0" not in str(said.value) and "sample 1" not in str(said.value)
+        assert not list(tmp_path.iterdir())
 
 
 def test_every_equation_has_a_configuration_that_builds_it() -> None:
