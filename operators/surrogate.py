@@ -83,7 +83,7 @@ class Surrogate(nn.Module):
         u0: one state (channel, *space) or a batch of them; None for a stationary problem. Another number of grid
             points than in training is taken as another sampling of the same domain.
         params: numbers or tensors by name (a coefficient field has the shape of the grid), or `Parameters`.
-        Warns with `OutsideTrainedRange` where a scalar lies outside the range met in training.
+        Warns with `OutsideTrainedRange` where a parameter lies outside the range met in training.
         Raises ValueError for a missing or unknown parameter, a state of the wrong shape, or a rollout that is not
         finite, naming the step.
         """
@@ -137,7 +137,9 @@ class Surrogate(nn.Module):
         )
 
     def _warn_outside(self, params: Parameters) -> None:
-        for q, values in zip(self.problem.scalars, params.scalars.unbind(1), strict=True):
+        groups = ((self.problem.scalars, params.scalars), (self.problem.coefficients, params.fields))
+        named = [(q, values) for quantities, v in groups for q, values in zip(quantities, v.unbind(1), strict=True)]
+        for q, values in named:
             low, high = self.description.trained_range[q.name]
             slack = 1e-6 * max(abs(low), abs(high))
             outside = (values < low - slack) | (values > high + slack)

@@ -19,3 +19,9 @@ def shared_data() -> Path:
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Weights are drawn from torch's global generator."""
+    torch.manual_seed(0)

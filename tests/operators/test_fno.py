@@ -27,7 +27,7 @@ def test_commutes_with_shifts_on_a_circle(generator):
 def test_position_gives_up_that_symmetry(generator):
     model = FNO(line(), n_modes=8, width=6, n_layers=2, position=True).double()
     u, params = inputs(line(), (32,), generator)
-    assert (model(u.roll(5, 2), params) - model(u, params).roll(5, 2)).abs().max() > 1e-3
+    assert (model(u.roll(5, 2), params) - model(u, params).roll(5, 2)).abs().max() > 1e-4
 
 
 def test_converges_under_refinement(generator):

@@ -84,6 +84,8 @@ def test_a_stationary_problem_needs_its_coefficients_alone():
 def test_outside_the_trained_range_it_warns_with_numbers():
     with pytest.warns(OutsideTrainedRange, match=r"viscosity from 0.5 to 0.5 asked for, trained on \[0.001, 0.1\]"):
         on_a_line().solve(torch.zeros(1, 32), {"viscosity": 0.5}, n_steps=1)
+    with pytest.warns(OutsideTrainedRange, match=r"permeability from 20 to 20 asked for, trained on \[3, 12\]"):
+        on_a_plane().solve(None, {"permeability": torch.full((12, 12), 20.0)})
 
 
 def test_wrong_inputs_are_named():
