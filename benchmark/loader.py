@@ -20,11 +20,13 @@ import h5py
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from torch.utils.data import DataLoader
 
 from duhamel.datasets import Windows, open_source
 from duhamel.datasets.arrays import ArraySource
-from duhamel.datasets.loader import WindowLoader, window_loader
+from duhamel.datasets.loader import window_loader
 from duhamel.datasets.windows import EpochShuffle
+from duhamel.fields import Trajectory
 
 SHAPE = (64, 201, 1024)
 HDF5_CACHE = 8 * 2**20  # bytes a dataset, the default since HDF5 2.0
@@ -68,7 +70,7 @@ def write_example(path: Path, shape: tuple[int, int, int] = SHAPE, *, chunked: b
         file.attrs["beta"] = 0.1
 
 
-def loader(windows: Windows, batch_size: int, n_workers: int) -> WindowLoader:
+def loader(windows: Windows, batch_size: int, n_workers: int) -> DataLoader[Trajectory]:
     """The training loader of `HDF5DataModule`."""
     sampler = EpochShuffle(len(windows), seed=0)
     return window_loader(windows, sampler, batch_size=batch_size, num_workers=n_workers)
@@ -93,7 +95,7 @@ def bare_epoch(windows: Windows, order: Sequence[int]) -> float:
         return time.perf_counter() - start
 
 
-def loader_epoch(batches: WindowLoader) -> float:
+def loader_epoch(batches: DataLoader[Trajectory]) -> float:
     """Seconds for every batch of an epoch, workers being up."""
     start = time.perf_counter()
     for _ in batches:

@@ -2,14 +2,35 @@
 
 from typing import TYPE_CHECKING, Any
 
+from duhamel.datasets.findings import Finding, Verdict
 from duhamel.datasets.formats import open_source
+from duhamel.datasets.provenance import ErrorEstimate, ForeignProvenance, Provenance
 from duhamel.datasets.schema import Source
+from duhamel.datasets.selection import select
+from duhamel.datasets.splits import Split, split_by_index
+from duhamel.datasets.statistics import training_statistics
 from duhamel.datasets.windows import Windows
+from duhamel.datasets.writer import Writer
 
 if TYPE_CHECKING:
     from duhamel.datasets.datamodule import HDF5DataModule
 
-__all__ = ["HDF5DataModule", "Source", "Windows", "open_source"]
+__all__ = [
+    "ErrorEstimate",
+    "Finding",
+    "ForeignProvenance",
+    "HDF5DataModule",
+    "Provenance",
+    "Source",
+    "Split",
+    "Verdict",
+    "Windows",
+    "Writer",
+    "open_source",
+    "select",
+    "split_by_index",
+    "training_statistics",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-from torch.utils.data import Sampler, SequentialSampler
+from torch.utils.data import DataLoader, Sampler, SequentialSampler
 
 from duhamel.datasets.family import check_family, check_same_kind, content_hash
 from duhamel.datasets.files import Paths, data_files, expand
 from duhamel.datasets.formats import open_source
-from duhamel.datasets.loader import WindowLoader, window_loader
+from duhamel.datasets.loader import window_loader
 from duhamel.datasets.memory import load
 from duhamel.datasets.schema import Source
 from duhamel.datasets.selection import select
 from duhamel.datasets.splits import split_by_index
 from duhamel.datasets.statistics import training_statistics
 from duhamel.datasets.windows import EpochShuffle, Windows
-from duhamel.fields import Problem, Statistics
+from duhamel.fields import Problem, Statistics, Trajectory
 
 
 class HDF5DataModule(lightning.LightningDataModule):
@@ -129,14 +129,14 @@ class HDF5DataModule(lightning.LightningDataModule):
         """Moments of the training trajectories, read once when first asked for."""
         return training_statistics(self._sources, self._train)
 
-    def train_dataloader(self) -> WindowLoader:
+    def train_dataloader(self) -> DataLoader[Trajectory]:
         windows = Windows(self._sources, self._train, length=None if self.problem.steady else self.window)
         return self._loader(windows, EpochShuffle(len(windows), seed=self.seed), self.batch_size)
 
-    def val_dataloader(self) -> WindowLoader:
+    def val_dataloader(self) -> DataLoader[Trajectory]:
         return self._whole(self._sources, self._validation)
 
-    def test_dataloader(self) -> list[WindowLoader]:
+    def test_dataloader(self) -> list[DataLoader[Trajectory]]:
         """One loader a name of `test_names`."""
         return [self._whole(*self._test_sets[name]) for name in self.test_names]
 
@@ -165,11 +165,11 @@ class HDF5DataModule(lightning.LightningDataModule):
             for s, own in zip(self._sources, self._part_of, strict=True)
         ]
 
-    def _whole(self, sources: Sequence[Source], trajectories: Sequence[Sequence[int]]) -> WindowLoader:
+    def _whole(self, sources: Sequence[Source], trajectories: Sequence[Sequence[int]]) -> DataLoader[Trajectory]:
         windows = Windows(sources, trajectories)
         return self._loader(windows, SequentialSampler(windows), self.eval_batch_size)
 
-    def _loader(self, windows: Windows, sampler: Sampler[int], batch_size: int) -> WindowLoader:
+    def _loader(self, windows: Windows, sampler: Sampler[int], batch_size: int) -> DataLoader[Trajectory]:
         return window_loader(windows, sampler, batch_size=batch_size, num_workers=self.num_workers, seed=self.seed)
 
 

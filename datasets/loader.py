@@ -1,58 +1,145 @@
 """Batches of windows, from workers if there are any."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils.data import BatchSampler, DataLoader, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
-from duhamel.datasets.ring import Ring, Slot
+from duhamel.datasets.ring import Ring
 from duhamel.datasets.windows import Windows, collated
 from duhamel.fields import Parameters, Trajectory
 
+# Batches that the consumer may hold without a copy: the one it works on, the next one, and one of a data loader
+# around this one that fetches ahead. Batches held beyond these are copies.
+N_LENT = 3
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker is to do: fill a place of the ring with windows."""
+
+    place: int
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What it answers."""
+
+    place: int
+    n: int
+
+
+class WindowFiller(Dataset[Trajectory]):
+    """What workers see of `Windows`: they fill places of a ring that the loader makes when it first starts them."""
+
+    def __init__(self, windows: Windows) -> None:
+        self.windows = windows
+        self.ring: Ring | None = None
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitems__(self, order: Order) -> Filled:
+        assert self.ring is not None, "the loader makes the ring before its workers"
+        u, fields, scalars = self.ring.parts(order.place, len(order.indices))
+        self.windows.fill(order.indices, u, fields, scalars)
+        return Filled(order.place, len(order.indices))
+
+
+class OrderSampler(BatchSampler):
+    """Orders for workers, in the order of a sampler. torch asks for one whenever it has a worker to give it to."""
+
+    def __init__(self, sampler: Sampler[int], batch_size: int, filler: WindowFiller) -> None:
+        super().__init__(sampler, batch_size, drop_last=False)
+        self.filler = filler
+
+    # torch's type of a batch is a list of indices.
+    def __iter__(self) -> Iterator[Any]:
+        ring = self.filler.ring
+        assert ring is not None, "the loader makes the ring before it asks for orders"
+        # An epoch that was broken off left places that nobody will send; its workers have come to rest.
+        ring.forget()
+        for indices in super().__iter__():
+            yield Order(ring.take(), tuple(indices))
+
 
 class WindowLoader(DataLoader[Trajectory]):
-    """A `DataLoader` over `Windows` whose workers send batches through a `Ring`. Built by `window_loader`."""
+    """A `DataLoader` over windows whose workers fill a `Ring`. A batch is the consumer's as long as it is held."""
 
-    dataset: Windows
-    _ring: Ring | None = None
+    dataset: WindowFiller
+
+    def __init__(
+        self,
+        filler: WindowFiller,
+        sampler: Sampler[int],
+        *,
+        batch_size: int,
+        num_workers: int,
+        pin_memory: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__(
+            filler,
+            batch_sampler=OrderSampler(sampler, batch_size, filler),
+            num_workers=num_workers,
+            collate_fn=collated,
+            pin_memory=pin_memory,
+            persistent_workers=True,  # they keep the ring they were born with
+            generator=generator,
+        )
 
     # torch annotates its own iterator class, which is not part of its interface.
     def __iter__(self) -> Any:
-        if self.num_workers == 0:
-            return super().__iter__()
-        # Persistent workers keep the ring they were born with.
-        if self._ring is None or not self.persistent_workers:
-            self._ring = Ring(
-                self.dataset.shapes,
-                self.dataset.dtype,
-                n_workers=self.num_workers,
-                n_places=(self.prefetch_factor or 2) + 1,
-                batch_size=self.batch_sampler.batch_size,  # type: ignore[union-attr]
+        ring = self.dataset.ring
+        if ring is None:
+            windows, batches = self.dataset.windows, self.batch_sampler
+            assert isinstance(batches, OrderSampler) and self.prefetch_factor is not None
+            ring = self.dataset.ring = Ring(
+                windows.shapes,
+                windows.dtype,
+                # One more: torch orders the next batch before it hands out the one that has come.
+                n_places=self.num_workers * self.prefetch_factor + 1 + N_LENT,
+                batch_size=max(1, min(batches.batch_size, len(windows))),
             )
-        self.dataset.ring = self._ring
-        return self._received(super().__iter__(), self._ring)
+        return self._received(super().__iter__(), ring)
 
-    def _received(self, batches: Iterator[Any], ring: Ring) -> Iterator[Trajectory]:
+    def _received(self, answers: Iterator[Filled], ring: Ring) -> Iterator[Trajectory]:
+        for filled in answers:
+            # No name for the batch: a generator that waits must not hold what its consumer has let go.
+            yield self._batch(ring, filled)
+
+    def _batch(self, ring: Ring, filled: Filled) -> Trajectory:
+        windows = self.dataset.windows
         pin_memory = self.pin_memory and torch.cuda.is_available()
-        for slot in batches:
-            if not isinstance(slot, Slot):
-                raise TypeError(f"a worker sent {type(slot).__name__} instead of a place in the ring")
-            u, fields, scalars = ring.copies(slot, pin_memory=pin_memory)
-            yield Trajectory(u, Parameters(scalars, fields), self.dataset.grid, self.dataset.dt)
+        if pin_memory or ring.n_lent >= N_LENT:
+            u, fields, scalars = ring.copy(filled.place, filled.n, pin_memory=pin_memory)
+        else:
+            u, fields, scalars = ring.lend(filled.place, filled.n)
+        return Trajectory(u, Parameters(scalars, fields), windows.grid, windows.dt)
 
 
 def window_loader(
     windows: Windows, sampler: Sampler[int], *, batch_size: int, num_workers: int = 0, seed: int = 0
-) -> WindowLoader:
+) -> DataLoader[Trajectory]:
     """Batches in the sampler's order, the last one perhaps smaller: nothing is dropped."""
-    return WindowLoader(
+    # Its own: drawing the workers' seeds from the global generator would change what the model draws.
+    generator, pin_memory = torch.Generator().manual_seed(seed), torch.cuda.is_available()
+    if num_workers > 0:
+        return WindowLoader(
+            WindowFiller(windows),
+            sampler,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+            generator=generator,
+        )
+    return DataLoader(
         windows,
         batch_sampler=BatchSampler(sampler, batch_size, drop_last=False),
-        num_workers=num_workers,
         collate_fn=collated,
-        pin_memory=torch.cuda.is_available(),
-        persistent_workers=num_workers > 0,
-        # Its own: drawing the workers' seeds from the global generator would change what the model draws.
-        generator=torch.Generator().manual_seed(seed),
+        pin_memory=pin_memory,
+        generator=generator,
     )

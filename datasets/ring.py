@@ -1,55 +1,75 @@
-"""Memory that workers write batches to, shared once instead of anew for every batch.
+"""Batches in memory that workers and consumer share: made once, lent for as long as a batch is in use.
 
-A batch that a worker sends in fresh shared memory costs a page fault a page on either side, more than reading it. Here
-each worker has a few places for batches, which it fills in turn, and sends which one it filled; the consumer copies.
+A batch that a worker sends in fresh shared memory costs page faults on either side, more than reading it. Here it is
+filled where the consumer will look at it, and nothing is copied.
 """
 
-from dataclasses import dataclass
+import math
+import weakref
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Slot:
-    """Where a batch lies in a `Ring`."""
-
-    worker: int
-    place: int
-    n: int
-
-
 class Ring:
-    """For each worker `n_places` batches of at most `batch_size` windows.
+    """`n_places` places, each for a batch of at most `batch_size` windows.
 
-    n_places: one more than the batches a worker may have on the way. A loader that yields in order asks a worker for
-        its batch number k when it yields that worker's batch k - n_places + 1; the one before, whose place k takes,
-        has been copied by then.
-    shapes: of what one window consists of.
+    The consumer decides which place a worker fills. A place is free unless it is being filled or something refers to
+    its memory: a tensor of the batch, a view of one, an array made from it.
+
+    shapes: of the parts of one window.
     """
 
     def __init__(
-        self,
-        shapes: tuple[tuple[int, ...], ...],
-        dtype: torch.dtype,
-        *,
-        n_workers: int,
-        n_places: int,
-        batch_size: int,
+        self, shapes: tuple[tuple[int, ...], ...], dtype: torch.dtype, *, n_places: int, batch_size: int
     ) -> None:
-        self.n_places = n_places
-        self.parts = tuple(
-            torch.empty(n_workers, n_places, batch_size, *shape, dtype=dtype).share_memory_() for shape in shapes
-        )
+        self.shapes = shapes
+        self.memory = torch.empty(n_places, batch_size * sum(map(math.prod, shapes)), dtype=dtype).share_memory_()
+        self._filling: set[int] = set()
+        self._lent: dict[int, weakref.ref[np.ndarray]] = {}
 
-    def slot(self, worker: int, turn: int, n: int) -> Slot:
-        """The place for a worker's batch number `turn`, of n windows."""
-        return Slot(worker, turn % self.n_places, n)
+    @property
+    def n_lent(self) -> int:
+        """Places in use outside."""
+        return sum(array() is not None for array in self._lent.values())
 
-    def views(self, slot: Slot) -> tuple[Tensor, ...]:
-        """The parts of a batch, where they lie."""
-        return tuple(part[slot.worker, slot.place, : slot.n] for part in self.parts)
+    def take(self) -> int:
+        """A free place, to be filled."""
+        for place in range(len(self.memory)):
+            array = self._lent.get(place)
+            if place not in self._filling and (array is None or array() is None):
+                self._filling.add(place)
+                return place
+        raise RuntimeError(f"none of {len(self.memory)} places is free")
 
-    def copies(self, slot: Slot, *, pin_memory: bool) -> tuple[Tensor, ...]:
-        """The same in memory of their own."""
-        return tuple(torch.empty_like(view, pin_memory=pin_memory).copy_(view) for view in self.views(slot))
+    def forget(self) -> None:
+        """No place is being filled any more: the workers have been called back."""
+        self._filling.clear()
+
+    def parts(self, place: int, n: int) -> tuple[Tensor, ...]:
+        """The parts of a batch of n windows, for the worker that fills them."""
+        return self._divided(self.memory[place], n)
+
+    def lend(self, place: int, n: int) -> tuple[Tensor, ...]:
+        """The same for the consumer; the place is free again when nothing refers to them."""
+        # torch keeps the array alive as long as the tensor's memory, whichever views of it there are.
+        array = self.memory[place].numpy()
+        self._filling.discard(place)
+        self._lent[place] = weakref.ref(array)
+        return self._divided(torch.from_numpy(array), n)
+
+    def copy(self, place: int, n: int, *, pin_memory: bool = False) -> tuple[Tensor, ...]:
+        """The same in memory of their own; the place is free at once."""
+        self._filling.discard(place)
+        return tuple(torch.empty_like(part, pin_memory=pin_memory).copy_(part) for part in self.parts(place, n))
+
+    def _divided(self, memory: Tensor, n: int) -> tuple[Tensor, ...]:
+        sizes = [n * math.prod(shape) for shape in self.shapes]
+        parts = memory[: sum(sizes)].split(sizes)
+        return tuple(part.view(n, *shape) for part, shape in zip(parts, self.shapes, strict=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker shares the memory; who holds which place is the consumer's business.
+        return {"shapes": self.shapes, "memory": self.memory, "_filling": set(), "_lent": {}}

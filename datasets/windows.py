@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler, get_worker_info
+from torch.utils.data import Dataset, Sampler
 
-from duhamel.datasets.ring import Ring, Slot
 from duhamel.datasets.schema import Source
 from duhamel.fields import Parameters, Trajectory
 
@@ -54,8 +53,6 @@ class Windows(Dataset[Trajectory]):
             (self._n_coefficients, *space),
             (len(problem.scalars),),
         )
-        self.ring: Ring | None = None
-        self._turn = 0
         self._per_trajectory = [source.n_times - self.length + 1 for source in self.sources]
         # First window of each source, and the end.
         counts = [n * len(c) for n, c in zip(self._per_trajectory, self.trajectories, strict=True)]
@@ -83,15 +80,8 @@ class Windows(Dataset[Trajectory]):
     def __getitem__(self, index: int) -> Trajectory:
         return self.batch([index])
 
-    def __getitems__(self, indices: Sequence[int]) -> Trajectory | Slot:
-        """A batch; in a worker of a `WindowLoader`, where in the ring it lies."""
-        worker = get_worker_info()
-        if self.ring is None or worker is None:
-            return self.batch(indices)
-        slot = self.ring.slot(worker.id, self._turn, len(indices))
-        self._turn += 1
-        self.fill(indices, *self.ring.views(slot))
-        return slot
+    def __getitems__(self, indices: Sequence[int]) -> Trajectory:
+        return self.batch(indices)
 
     def batch(self, indices: Sequence[int]) -> Trajectory:
         """Windows of these indices, in memory of their own."""

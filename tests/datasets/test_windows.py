@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from duhamel.datasets import Windows, handles, open_source
-from duhamel.datasets.loader import WindowLoader, window_loader
+from duhamel.datasets.loader import window_loader
 from duhamel.datasets.memory import load
 from duhamel.datasets.selection import select
 from duhamel.datasets.windows import EpochShuffle
+from duhamel.fields import Trajectory
 
 
-def shuffled(windows: Windows, **options: int) -> WindowLoader:
+def shuffled(windows: Windows, **options: int) -> DataLoader[Trajectory]:
     return window_loader(windows, EpochShuffle(len(windows), seed=1), batch_size=4, **options)
 
 
