@@ -1,5 +1,6 @@
 """Symmetries of an equation as more training data."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
@@ -26,8 +27,10 @@ class SwapAxes:
     axes: the two space axes; the grid must be the same along both. Raises ValueError where it is not.
     """
 
-    def __init__(self, axes: tuple[int, int] = (0, 1)) -> None:
-        self.axes = (axes[0], axes[1])
+    def __init__(self, axes: Sequence[int] = (0, 1)) -> None:
+        if len(axes) != 2 or axes[0] == axes[1]:
+            raise ValueError(f"two different axes are swapped, got {axes}")
+        self.axes = tuple(axes)
 
     def __call__(self, batch: Trajectory, generator: torch.Generator) -> Trajectory:
         first, second = self.axes
