@@ -11,7 +11,7 @@ from duhamel.datasets.schema import Source
 from duhamel.datasets.survey import Place, Survey
 
 # A change this many times the usual one is no evolution: in files of nine equations the largest is 2, but for the
-# change away from the initial state, which reaches 140 where that is rougher than anything after it.
+# changes that only fall from the initial state on, which reach 140 where that is rougher than anything after it.
 SUDDEN = 5.0
 SUDDEN_ONSET = 10.0
 # Names under which the known layouts store times; PDEBench's has one entry more than there are states.
@@ -57,13 +57,17 @@ def jumps(survey: Survey) -> Finding:
         return Finding(check, Verdict.SKIPPED, "stationary, not finite, or too few states to tell")
 
     def said(found: tuple[float, Place]) -> str:
-        return f"{found[0]:.3g} times the usual change to {found[1]}"
+        return f"{found[0]:.3g} times the usual one, to {found[1]}"
 
     if survey.jump[0] > SUDDEN:
-        return Finding(check, Verdict.FAIL, said(survey.jump))
+        return Finding(check, Verdict.FAIL, f"largest change {said(survey.jump)}")
     if survey.onset[0] > SUDDEN_ONSET:
-        return Finding(check, Verdict.WARN, f"{said(survey.onset)}: a rough initial state, or one that is foreign")
-    return Finding(check, Verdict.OK, f"at most {said(max(survey.jump, survey.onset, key=lambda found: found[0]))}")
+        return Finding(
+            check, Verdict.WARN, f"largest change {said(survey.onset)}: a fast start, or a foreign initial state"
+        )
+    return Finding(
+        check, Verdict.OK, f"largest change {said(max(survey.jump, survey.onset, key=lambda found: found[0]))}"
+    )
 
 
 def provenance(survey: Survey) -> Finding:

@@ -94,8 +94,10 @@ def leakage(surveys: Sequence[Survey]) -> Finding:
         if i < len(found.origins)
     }
     held_out = [(found, i) for found in surveys for i in (*split.validation, *split.test) if i < len(found.origins)]
+    # A stationary problem starts nowhere: its coefficients are what tells instances apart.
+    shares = "has the coefficients of" if surveys[0].source.problem.steady else "starts as"
     leaks = [
-        f"{found.source.path.name}[{i}] starts as {trained[found.origins[i]]}"
+        f"{found.source.path.name}[{i}] {shares} {trained[found.origins[i]]}"
         for found, i in held_out
         if found.origins[i] in trained
     ]
@@ -105,7 +107,7 @@ def leakage(surveys: Sequence[Survey]) -> Finding:
         )
     shown = ", ".join(leaks[:3]) + (", ..." if len(leaks) > 3 else "")
     verdict = Verdict.FAIL if len(leaks) > COINCIDENCE * len(held_out) else Verdict.WARN
-    return Finding(check, verdict, f"{len(leaks)} of {len(held_out)} held out were trained on: {shown}")
+    return Finding(check, verdict, f"{len(leaks)} of {len(held_out)} held out are met in training: {shown}")
 
 
 def table(title: str, findings: Sequence[Finding]) -> Table:
@@ -129,14 +131,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = examine(options.files, mapping=options.mapping, equation_name=options.equation, console=console)
     for title, findings in report.items():
         if findings:
-            console.print(table(title, findings))
+            one = len(options.files) == 1 and title == "all files"
+            console.print(table("the same file as a data set" if one else title, findings))
     failed = [
         f"{title}: {f.check}" for title, findings in report.items() for f in findings if f.verdict is Verdict.FAIL
     ]
     if failed:
         console.print(Text(f"not fit to train on: {'; '.join(failed)}", style="bold red"))
         sys.exit(1)
-    console.print(Text("fit to train on", style="green"))
+    n_warnings = sum(f.verdict is Verdict.WARN for findings in report.values() for f in findings)
+    console.print(Text("fit to train on" + (f"; {n_warnings} warnings to read" if n_warnings else ""), style="green"))
 
 
 if __name__ == "__main__":

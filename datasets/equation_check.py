@@ -30,7 +30,9 @@ def equation(source: Source) -> Finding:
     for kind in ("channels", "scalars", "coefficients"):
         stored, wanted = ([q.name for q in getattr(item, kind)] for item in (problem, pde))
         if stored != wanted:
-            return Finding(CHECK, Verdict.SKIPPED, f"{pde.name} has {kind} {wanted}, the file {stored}")
+            return Finding(
+                CHECK, Verdict.SKIPPED, f"the residual of {pde.name} takes {kind} {wanted}, the file has {stored}"
+            )
     indices = np.unique(np.linspace(0, source.n_trajectories - 1, N_CHECKED).round().astype(int)).tolist()
     try:
         if problem.steady:

@@ -32,8 +32,8 @@ class Survey:
     low, high: range of each channel and then each coefficient; NaN where nothing is finite.
     origins: hash of what each trajectory starts from: its first state (not the guess of a stationary one) and its
         coefficients. contents: hash of everything, scalars included.
-    onset, jump: largest sudden change to state 1, and to a later state, as a multiple of the usual change
-        (`sudden_change`), and where. The former may be physics (a rough initial state is smoothed at once).
+    onset, jump: largest sudden change while changes only fall from the first one on, and later, as a multiple of the
+        usual change (`sudden_change`), and where. The former may be physics: a rough initial state that settles.
     """
 
     source: Source
@@ -72,32 +72,38 @@ def survey(source: Source, *, progress: Callable[[], None] = lambda: None) -> Su
         origins.append(_hash(fields) if problem.steady else _hash(u[0], fields))
         contents.append(_hash(u, fields, source.scalars[i]))
         if not problem.steady and finite.all():
-            ratios = sudden_change(u)
-            if len(ratios):
-                last = int(ratios[1:].argmax()) + 1
-                onset = _larger(onset, (float(ratios[0]), Place(i, 1)))
-                jump = _larger(jump, (float(ratios[last]), Place(i, last + 1)))
+            settling, later = sudden_change(u)
+            if len(later):
+                onset = _larger(onset, (float(settling.max()), Place(i, int(settling.argmax()) + 1)))
+                jump = _larger(jump, (float(later.max()), Place(i, int(later.argmax()) + 1)))
         progress()
     return Survey(source, non_finite, first, low, high, tuple(origins), tuple(contents), onset, jump)
 
 
-def sudden_change(u: Float[np.ndarray, "time channel *space"]) -> Float[np.ndarray, " change"]:
+def sudden_change(
+    u: Float[np.ndarray, "time channel *space"],
+) -> tuple[Float[np.ndarray, " change"], Float[np.ndarray, " change"]]:
     """Each change between neighbouring states as a multiple of what is usual; empty where states are too few to tell.
+
+    Twice: of channels whose changes have only fallen since the first one (a rough initial state settles), and of the
+    others; 0 where there is none. A foreign state among others is a change that grew.
 
     Usual is the larger of the trajectory's median change and the median of the three changes on either side: fast
     phases (a shock that forms) are slow to come and go, a foreign frame is not. Each channel is measured by itself, in
     the L2 norm, the worst one counts; changes at the level of rounding do not.
     """
     if len(u) < 2 * NEIGHBOURS:
-        return np.zeros(0)
+        return np.zeros(0), np.zeros(0)
     flat = u.reshape(*u.shape[:2], -1).astype(np.float64)
     change = np.linalg.norm(np.diff(flat, axis=0), axis=2)
     rounding = 1e-5 * np.linalg.norm(flat, axis=2).max(axis=0)
     padded = np.pad(change, ((NEIGHBOURS, NEIGHBOURS), (0, 0)), constant_values=np.nan)
     around = np.stack([padded[k : k + len(change)] for k in range(2 * NEIGHBOURS + 1) if k != NEIGHBOURS])
     usual = np.maximum(np.nanmedian(around, axis=0), np.median(change, axis=0))
-    worst = (change / np.maximum(np.maximum(usual, rounding), np.finfo(np.float64).tiny)).max(axis=1)
-    return np.asarray(worst)
+    ratio = change / np.maximum(np.maximum(usual, rounding), np.finfo(np.float64).tiny)
+    falls = np.diff(change, axis=0, prepend=np.inf) <= 0
+    settling = np.logical_and.accumulate(falls, axis=0)
+    return np.where(settling, ratio, 0.0).max(axis=1), np.where(settling, 0.0, ratio).max(axis=1)
 
 
 def _larger(a: tuple[float, Place] | None, b: tuple[float, Place]) -> tuple[float, Place]:
