@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from duhamel.fields import Problem
@@ -54,6 +55,9 @@ def plot_errors(curves: Curves, problem: Problem, *, threshold: float) -> Figure
         right.axvline(float(np.median(shown)), color=TRUTH, label=f"median {np.median(shown):.3g}")
         right.legend()
     right.set(xscale="log", xlabel="relative L2 error of the trajectory", ylabel="samples")
+    right.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    right.xaxis.set_major_formatter("{x:g}")
+    right.xaxis.set_minor_formatter(NullFormatter())
     beyond = int((~np.isfinite(errors)).sum())
     right.set_title(f"{len(errors)} test samples" + (f", of which {beyond} diverged (not shown)" if beyond else ""))
     return figure
