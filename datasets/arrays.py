@@ -158,6 +158,7 @@ def _read_run(stored: handles.Stored, variable: Variable, trajectory: int, start
         not stored.plain
         or stored.dtype != target.dtype
         or start + n_times > stored.shape[leading]
+        or (leading and trajectory >= stored.shape[0])  # other bytes lie beyond
         or stored.strides[leading] * n_times != target.nbytes
     ):
         return False
