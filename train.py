@@ -36,7 +36,10 @@ def main(cfg: DictConfig) -> float:
     )
     module = instantiate(cfg.training)(surrogate, test_names=data.test_names, seed=cfg.seed)
     callbacks = list(instantiate(cfg.callbacks).values())
-    trainer = instantiate(cfg.trainer)(callbacks=callbacks, logger=list(instantiate(cfg.logger).values()))
+    loggers = list(instantiate(cfg.logger).values())
+    # A short run is validated at its end at least: without a validation there is no best model to test.
+    every = min(cfg.trainer.check_val_every_n_epoch, cfg.trainer.max_epochs)
+    trainer = instantiate(cfg.trainer)(callbacks=callbacks, logger=loggers, check_val_every_n_epoch=every)
 
     trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path, weights_only=True)
     trainer.test(module, datamodule=data, ckpt_path="best", weights_only=True)

@@ -17,7 +17,6 @@ from duhamel.datasets import generate
 ROOT = Path(__file__).parents[1]
 QUICK = [
     "trainer.max_epochs=2",
-    "trainer.check_val_every_n_epoch=1",
     "trainer.log_every_n_steps=1",
     "trainer.enable_progress_bar=false",
     "~callbacks.progress",
@@ -118,7 +117,14 @@ def test_experiment_runs_and_leaves_what_it_promises(name, files, tmp_path: Path
 
 def test_a_run_resumes_from_its_checkpoint_to_the_same_surrogate(files, tmp_path: Path, monkeypatch):
     each = "{_target_: lightning.pytorch.callbacks.ModelCheckpoint, filename: '{epoch}', save_top_k: -1, dirpath: %s}"
-    common = ["train.py", "+experiment=pdebench", *QUICK[1:], *files["pdebench"], "trainer.max_epochs=4"]
+    common = [
+        "train.py",
+        "+experiment=pdebench",
+        *QUICK[1:],
+        *files["pdebench"],
+        "trainer.max_epochs=4",
+        "trainer.check_val_every_n_epoch=1",
+    ]
     run(monkeypatch, [*common, f"+callbacks.each={each % (tmp_path / 'each')}", f"hydra.run.dir={tmp_path / 'whole'}"])
     middle = tmp_path / "each" / "epoch=1.ckpt"
     escaped = str(middle).replace("=", "\\=")
