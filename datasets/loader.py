@@ -93,23 +93,25 @@ class WindowLoader(DataLoader[Trajectory]):
 
     # torch annotates its own iterator class, which is not part of its interface.
     def __iter__(self) -> Any:
+        # A generator: nothing is ordered before the first batch is asked for. torch's iterator gives its workers orders
+        # when it is made, which Lightning, on resuming, does before it tells the sampler its epoch.
+        if self.dataset.ring is None:
+            self.dataset.ring = self._ring()
         ring = self.dataset.ring
-        if ring is None:
-            windows, batches = self.dataset.windows, self.batch_sampler
-            assert isinstance(batches, OrderSampler) and self.prefetch_factor is not None
-            ring = self.dataset.ring = Ring(
-                windows.shapes,
-                windows.dtype,
-                # One more: torch orders the next batch before it hands out the one that has come.
-                n_places=self.num_workers * self.prefetch_factor + 1 + N_LENT,
-                batch_size=max(1, min(batches.batch_size, len(windows))),
-            )
-        return self._received(super().__iter__(), ring)
-
-    def _received(self, answers: Iterator[Filled], ring: Ring) -> Iterator[Trajectory]:
-        for filled in answers:
+        for filled in super().__iter__():
             # No name for the batch: a generator that waits must not hold what its consumer has let go.
             yield self._batch(ring, filled)
+
+    def _ring(self) -> Ring:
+        windows, batches = self.dataset.windows, self.batch_sampler
+        assert isinstance(batches, OrderSampler) and self.prefetch_factor is not None
+        return Ring(
+            windows.shapes,
+            windows.dtype,
+            # One more: torch orders the next batch before it hands out the one that has come.
+            n_places=self.num_workers * self.prefetch_factor + 1 + N_LENT,
+            batch_size=max(1, min(batches.batch_size, len(windows))),
+        )
 
     def _batch(self, ring: Ring, filled: Filled) -> Trajectory:
         windows = self.dataset.windows

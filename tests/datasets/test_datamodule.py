@@ -150,13 +150,17 @@ def _trained(data: HDF5DataModule, folder: Path, n_epochs: int, resume: Path | N
     return listener.seen
 
 
-def test_a_resumed_run_sees_the_same_windows(family: list[Path], tmp_path: Path) -> None:
-    whole = _trained(module(family, window=4), tmp_path, 3)
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_resumed_run_sees_the_same_windows(family: list[Path], tmp_path: Path, num_workers: int) -> None:
+    def data() -> HDF5DataModule:
+        return module(family, window=4, num_workers=num_workers)
+
+    whole = _trained(data(), tmp_path, 3)
     assert len(set(map(tuple, whole))) == 3, "every epoch has an order of its own"
     assert len({frozenset(epoch) for epoch in whole}) == 1, "and the same windows"
-    _trained(module(family, window=4), tmp_path, 1)
+    _trained(data(), tmp_path, 1)
     torch.rand(17)
-    assert _trained(module(family, window=4), tmp_path, 3, tmp_path / "1.ckpt") == whole[1:]
+    assert _trained(data(), tmp_path, 3, tmp_path / "1.ckpt") == whole[1:]
 
 
 def test_loading_leaves_the_global_generator_alone(family: list[Path]) -> None:
