@@ -13,6 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 from duhamel.operators import Normaliser, Surrogate
 from duhamel.operators.card import trained_range
 from duhamel.training.figures import write_figures
+from duhamel.training.resume import best_checkpoint, keep_earlier_metrics, run_folder
+
+OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -22,6 +25,7 @@ def main(cfg: DictConfig) -> float:
     warnings.filterwarnings("ignore", message="Experiment logs directory|`isinstance.treespec, LeafSpec")
     run = Path(HydraConfig.get().runtime.output_dir)
     OmegaConf.save(cfg, run / "config.yaml", resolve=True)
+    keep_earlier_metrics(run)
     lightning.seed_everything(cfg.seed, workers=True)
 
     data = instantiate(cfg.dataset)
@@ -34,15 +38,14 @@ def main(cfg: DictConfig) -> float:
         trained_range=trained_range(data.problem, data.statistics),
         data={"hash": data.data_hash, "provenance": data.provenance},
     )
-    module = instantiate(cfg.training)(surrogate, test_names=data.test_names, seed=cfg.seed)
+    identity = {"hash": data.data_hash, "split": data.split}
+    module = instantiate(cfg.training)(surrogate, test_names=data.test_names, data=identity, seed=cfg.seed)
     callbacks = list(instantiate(cfg.callbacks).values())
-    loggers = list(instantiate(cfg.logger).values())
-    # A short run is validated at its end at least: without a validation there is no best model to test.
-    every = min(cfg.trainer.check_val_every_n_epoch, cfg.trainer.max_epochs)
-    trainer = instantiate(cfg.trainer)(callbacks=callbacks, logger=loggers, check_val_every_n_epoch=every)
+    trainer = instantiate(cfg.trainer)(callbacks=callbacks, logger=list(instantiate(cfg.logger).values()))
 
-    trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path, weights_only=True)
-    trainer.test(module, datamodule=data, ckpt_path="best", weights_only=True)
+    if any(True for _ in operator.parameters()):
+        trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path, weights_only=True)
+    trainer.test(module, datamodule=data, ckpt_path=best_checkpoint(trainer), weights_only=True)
 
     metrics = module.test_metrics()
     surrogate.add_metrics(metrics)

@@ -8,6 +8,7 @@ that fails stays in the table with its reason.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def record(cfg: DictConfig, outcomes: Sequence[Outcome]) -> dict[str, object]:
         "version": __version__,
         "commit": commit,
         "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
+        "threads": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
     }
 
@@ -90,6 +91,8 @@ def main(cfg: DictConfig) -> None:
             outcomes.append(train(out / f"{name}_{seed}", name, seed, arguments))
     (out / "study.json").write_text(json.dumps(record(cfg, outcomes), indent=2) + "\n")
     Console(width=140).print(table(cfg.study.title, outcomes, list(cfg.study.report)))
+    if any(o.reason for o in outcomes):
+        raise SystemExit("some trainings failed: see their train.txt")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from duhamel.fields.boundary import Boundary, Centring
 from duhamel.fields.grid import Grid
 from duhamel.fields.problem import Problem, Quantity
 from duhamel.fields.random_fields import GaussianField, LogNormalField, RandomField, ThresholdedField
-from duhamel.fields.rollout import Propagator, State, first_non_finite_step, rollout
+from duhamel.fields.rollout import Propagator, State, first_non_finite_step, recomputed, rollout
 from duhamel.fields.statistics import Moments, Statistics
 from duhamel.fields.trajectory import Parameters, Trajectory
 from duhamel.fields.transfer import resample
@@ -26,6 +26,7 @@ __all__ = [
     "ThresholdedField",
     "Trajectory",
     "first_non_finite_step",
+    "recomputed",
     "resample",
     "rollout",
 ]

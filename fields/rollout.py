@@ -34,11 +34,24 @@ def rollout(
     """
     if n_steps < 1:
         raise ValueError(f"a rollout needs at least one step, got {n_steps}")
+    advance = recomputed(step) if checkpoint else step
     states = [u0]
     for _ in range(n_steps):
-        u = checkpointed(step, states[-1], params, use_reentrant=False) if checkpoint else step(states[-1], params)
-        states.append(u)
+        states.append(advance(states[-1], params))
     return torch.stack(states if include_initial else states[1:], dim=1)
+
+
+def recomputed(step: Propagator) -> Propagator:
+    """The same step, which keeps its input alone and is computed again in the backward pass.
+
+    The step must be a function of its arguments: a step that draws numbers would draw others the second time.
+    """
+
+    def advance(u: State, params: Parameters) -> State:
+        u_next: State = checkpointed(step, u, params, use_reentrant=False)
+        return u_next
+
+    return advance
 
 
 def first_non_finite_step(u: Float[Tensor, "batch time channel *space"]) -> int | None:

@@ -1,12 +1,13 @@
 """What every learned propagator is: a map of normalised states, sized by the problem it is built for."""
 
+import copy
 import inspect
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from torch import nn
 
-from duhamel.fields import Parameters, Problem, State
+from duhamel.fields import Grid, Parameters, Problem, State
 
 
 class Operator(nn.Module, ABC):
@@ -34,6 +35,14 @@ class Operator(nn.Module, ABC):
     def __init__(self, problem: Problem) -> None:
         super().__init__()
         self.problem = problem
+
+    def on(self, grid: Grid) -> "Operator":
+        """The same operator, weights shared, for states on another grid."""
+        if grid == self.problem.grid:
+            return self
+        other = copy.copy(self)
+        other.problem = self.problem.on(grid)
+        return other
 
     @abstractmethod
     def forward(self, u: State, params: Parameters) -> State: ...

@@ -32,7 +32,7 @@ class Card:
     format: int = FORMAT
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), allow_nan=False)
+        return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str, *, path: str) -> "Card":

@@ -72,6 +72,12 @@ class FNO(Operator):
         hidden = round(lifting * width)
         self.position = position
         self.padding = padding
+        self.trained_grid = problem.grid
+        for n, m in zip(self._padded(problem.grid.shape), modes, strict=True):
+            if m > n:
+                raise ValueError(
+                    f"n_modes {modes} asks for {m} modes of an axis with {n} points ({problem.grid.shape})"
+                )
         self.lifting = PointwiseMLP(n_in, hidden, width)
         self.blocks = nn.ModuleList(
             FourierBlock(
@@ -94,22 +100,22 @@ class FNO(Operator):
         return self.projection(v)
 
     def _coordinates(self, u: State) -> Float[Tensor, "batch dim *space"]:
-        """Coordinates of the samples over the side lengths, one channel an axis."""
-        grid = self.problem.grid.with_shape(tuple(u.shape[2:]))
-        axes = [
-            (x - left) / side
-            for x, left, side in zip(
-                grid.coordinates(dtype=u.dtype, device=u.device), grid.origin, grid.extent, strict=True
-            )
-        ]
+        """Coordinates of the samples, [0, 1] being the domain of training, one channel an axis."""
+        coordinates = self.problem.grid.with_shape(tuple(u.shape[2:])).coordinates(dtype=u.dtype, device=u.device)
+        origin, extent = self.trained_grid.origin, self.trained_grid.extent
+        axes = [(x - left) / side for x, left, side in zip(coordinates, origin, extent, strict=True)]
         return torch.stack(torch.meshgrid(*axes, indexing="ij")).expand(u.shape[0], -1, *u.shape[2:])
 
     def _pad(self, v: State) -> Float[Tensor, "batch channel *padded"]:
-        widths = [
-            0 if boundary is Boundary.PERIODIC else round(self.padding * n)
-            for n, boundary in zip(v.shape[2:], self.problem.grid.boundary, strict=True)
-        ]
+        padded = self._padded(tuple(v.shape[2:]))
+        widths = [new - old for new, old in zip(padded, v.shape[2:], strict=True)]
         return F.pad(v, [w for width in reversed(widths) for w in (0, width)]) if any(widths) else v
+
+    def _padded(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(
+            n if boundary is Boundary.PERIODIC else n + round(self.padding * n)
+            for n, boundary in zip(shape, self.problem.grid.boundary, strict=True)
+        )
 
 
 def _dtype(name: str) -> torch.dtype:

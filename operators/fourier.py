@@ -2,7 +2,8 @@
 
 An operator that keeps m of n frequencies needs a small n x 2K matrix, not a full FFT: the product runs in any
 precision, on any grid size, and is exact and linear. Coefficients follow numpy's norm="forward": those of the
-function, not of the grid, so they do not change with its resolution.
+function, not of the grid, so they do not change with its resolution. Tables are kept; made outside inference mode, they
+serve training too, whoever asked first.
 """
 
 import math
@@ -29,6 +30,7 @@ def _angles(n: int, k: Float[Tensor, " mode"]) -> Float[Tensor, "point mode"]:
 
 
 @lru_cache(maxsize=256)
+@torch.inference_mode(False)
 def real_analysis(n: int, n_modes: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "point two_mode"]:
     """[cos | -sin] / n of the last axis: u @ matrix holds real, then imaginary parts of u_hat(k), k = 0 .. m/2."""
     angles = _angles(n, half_indices(n_modes))
@@ -36,6 +38,7 @@ def real_analysis(n: int, n_modes: int, dtype: torch.dtype, device: torch.device
 
 
 @lru_cache(maxsize=256)
+@torch.inference_mode(False)
 def real_synthesis(n: int, n_modes: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "two_mode point"]:
     """Inverse of `real_analysis` on band-limited functions; frequencies with a conjugate partner count twice."""
     k = half_indices(n_modes)
@@ -45,6 +48,7 @@ def real_synthesis(n: int, n_modes: int, dtype: torch.dtype, device: torch.devic
 
 
 @lru_cache(maxsize=256)
+@torch.inference_mode(False)
 def complex_analysis(n: int, n_modes: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "two_mode point"]:
     """[cos; -sin] / n of a complex axis: the real and the imaginary part of exp(-i k x) / n, one above the other."""
     angles = _angles(n, wave_indices(n_modes)).T
@@ -52,6 +56,7 @@ def complex_analysis(n: int, n_modes: int, dtype: torch.dtype, device: torch.dev
 
 
 @lru_cache(maxsize=256)
+@torch.inference_mode(False)
 def complex_synthesis(
     n: int, n_modes: int, dtype: torch.dtype, device: torch.device
 ) -> Float[Tensor, "two_point mode"]:

@@ -1,5 +1,6 @@
 """A learned propagator in physical units, with all that is needed to use it and to distrust it."""
 
+import copy
 import os
 import warnings
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from duhamel.fields import Parameters, Problem, State, Trajectory, first_non_finite_step, rollout
+from duhamel.fields import Grid, Parameters, Problem, State, Trajectory, first_non_finite_step, rollout
 from duhamel.operators.base import Operator
 from duhamel.operators.card import Card, build, describe
 from duhamel.operators.normaliser import Normaliser
@@ -62,6 +63,15 @@ class Surrogate(nn.Module):
         """Records test metrics in the card."""
         self.description = replace(self.description, metrics={**self.description.metrics, **metrics})
 
+    def on(self, grid: Grid) -> "Surrogate":
+        """The same surrogate, weights shared, for states on another grid."""
+        if grid == self.problem.grid:
+            return self
+        other = copy.copy(self)
+        other._modules = {**self._modules, "operator": self.operator.on(grid)}
+        other.problem = self.problem.on(grid)
+        return other
+
     def forward(self, u: State, params: Parameters) -> State:
         """u(t + dt) from u(t), both in physical units."""
         return self.normaliser.decode(
@@ -77,11 +87,14 @@ class Surrogate(nn.Module):
         u0: Float[Tensor, "..."] | None,
         params: Parameters | Mapping[str, float | Tensor],
         n_steps: int = 1,
+        *,
+        grid: Grid | None = None,
     ) -> Trajectory:
         """States u0, u(dt), ..., u(n_steps dt) in physical units; for a stationary problem (guess, solution).
 
-        u0: one state (channel, *space) or a batch of them; None for a stationary problem. Another number of grid
-            points than in training is taken as another sampling of the same domain.
+        u0: one state (channel, *space) or a batch of them; None for a stationary problem.
+        grid: where the states lie; without it, another number of points than in training is taken as another sampling
+            of the same domain.
         params: numbers or tensors by name (a coefficient field has the shape of the grid), or `Parameters`.
         Warns with `OutsideTrainedRange` where a parameter lies outside the range met in training.
         Raises ValueError for a missing or unknown parameter, a state of the wrong shape, or a rollout that is not
@@ -89,12 +102,13 @@ class Surrogate(nn.Module):
         """
         state, parameters = self._inputs(u0, params)
         self._warn_outside(parameters)
+        there = grid or self.problem.grid.with_shape(tuple(state.shape[2:]))
         with torch.no_grad():
-            u = rollout(self, state, parameters, n_steps, include_initial=True)
+            u = rollout(self.on(there), state, parameters, n_steps, include_initial=True)
         step = first_non_finite_step(u)
         if step is not None:
             raise ValueError(f"the solution is not finite from step {step} of {n_steps} on")
-        return Trajectory(u, parameters, self.problem.grid.with_shape(tuple(u.shape[3:])), self.problem.dt)
+        return Trajectory(u, parameters, there, self.problem.dt)
 
     def _inputs(
         self, u0: Tensor | None, params: Parameters | Mapping[str, float | Tensor]

@@ -115,24 +115,69 @@ def test_experiment_runs_and_leaves_what_it_promises(name, files, tmp_path: Path
     assert surrogate.solve(u0, {**middle, **fields}, n_steps=1).u.isfinite().all()
 
 
-def test_a_run_resumes_from_its_checkpoint_to_the_same_surrogate(files, tmp_path: Path, monkeypatch):
+def test_a_resumed_run_ends_with_the_same_weights_metrics_and_best_model(files, tmp_path: Path, monkeypatch):
+    folder = tmp_path / "run"
     each = "{_target_: lightning.pytorch.callbacks.ModelCheckpoint, filename: '{epoch}', save_top_k: -1, dirpath: %s}"
-    common = [
-        "train.py",
-        "+experiment=pdebench",
-        *QUICK[1:],
-        *files["pdebench"],
-        "trainer.max_epochs=4",
-        "trainer.check_val_every_n_epoch=1",
-    ]
-    run(monkeypatch, [*common, f"+callbacks.each={each % (tmp_path / 'each')}", f"hydra.run.dir={tmp_path / 'whole'}"])
-    middle = tmp_path / "each" / "epoch=1.ckpt"
-    escaped = str(middle).replace("=", "\\=")
-    run(monkeypatch, [*common, f"ckpt_path={escaped}", f"hydra.run.dir={tmp_path / 'rest'}"])
-    whole, rest = (torch.load(tmp_path / r / "checkpoints" / "last.ckpt", weights_only=True) for r in ("whole", "rest"))
-    assert torch.load(middle, weights_only=True)["global_step"] * 2 == whole["global_step"] == rest["global_step"]
+    command = ["train.py", "+experiment=pdebench", *QUICK[1:], *files["pdebench"]]
+    command += ["trainer.max_epochs=4", "trainer.check_val_every_n_epoch=1", "training.noise=0.01"]
+    command += [f"+callbacks.each={each % (folder / 'checkpoints')}"]
+    run(monkeypatch, [*command, f"hydra.run.dir={folder}"])
+    whole = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    metrics = (folder / "metrics.json").read_text()
+
+    middle = str(folder / "checkpoints" / "epoch=1.ckpt").replace("=", "\\=")
+    run(monkeypatch, [*command, f"ckpt_path={middle}"])
+    resumed = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert resumed["global_step"] == whole["global_step"]
     for name, value in whole["current_model_state"].items():
-        assert torch.equal(rest["current_model_state"][name], value), name
+        assert torch.equal(resumed["current_model_state"][name], value), name
+    assert (folder / "metrics.json").read_text() == metrics
+    assert (folder / "metrics_1.csv").is_file()
+
+    with pytest.raises(SystemExit):
+        run(monkeypatch, [*command, f"ckpt_path={middle}", "dataset.seed=7"])
+
+
+def test_an_operator_without_weights_is_tested_untrained(files, tmp_path: Path, monkeypatch):
+    folder, kept = tmp_path / "run", [q for q in QUICK if not q.startswith("operator.")]
+    run(
+        monkeypatch,
+        [
+            "train.py",
+            "+experiment=pdebench",
+            *kept,
+            *files["pdebench"],
+            "operator=persistence",
+            f"hydra.run.dir={folder}",
+        ],
+    )
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["test/rollout_relative_l2"] == pytest.approx(metrics["test/persistence_relative_l2"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        ["training/curriculum=tanh", "training/unroll=prefix", "trainer.precision=16-mixed"],
+        [
+            "training/curriculum=linear",
+            "training/unroll=pushforward",
+            "training.noise=0.01",
+            "training.checkpoint=true",
+        ],
+        ["training/curriculum=full_rollout", "training/loss=normalised_mse", "training/scheduler=one_cycle"],
+        ["training/loss=relative_h1", "dataset.num_workers=2", "operator=neuralop_fno", "trainer.max_steps=3"],
+    ],
+    ids=lambda choices: choices[0],
+)
+def test_choices_on_the_command_line(choices, files, tmp_path: Path, monkeypatch):
+    folder = tmp_path / "run"
+    quick = [q for q in QUICK if not ("operator=neuralop_fno" in choices and q.startswith("operator.width"))]
+    run(
+        monkeypatch,
+        ["train.py", "+experiment=pdebench", *quick, *files["pdebench"], *choices, f"hydra.run.dir={folder}"],
+    )
+    assert np.isfinite(json.loads((folder / "metrics.json").read_text())["test/rollout_relative_l2"])
 
 
 @pytest.mark.parametrize("logger", ["tensorboard", "wandb"])

@@ -32,6 +32,14 @@ class AverageWeights(WeightAveraging):
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
 
+class ValidateAtEnd(Callback):
+    """The last epoch of a training is validated too, so that its weights compete for the best."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.max_epochs == trainer.current_epoch + 1:
+            trainer.check_val_every_n_epoch = 1
+
+
 class StopWhenNotFinite(Callback):
     """Ends the training with the step named when a loss is NaN or infinite.
 

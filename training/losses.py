@@ -33,7 +33,10 @@ class RelativeL2:
 
 
 class RelativeH1:
-    """Mean over samples of the relative Sobolev norm sqrt(||e||^2 + ||grad e||^2) / sqrt(||y||^2 + ||grad y||^2)."""
+    """Mean over samples of the relative Sobolev norm sqrt(||e||^2 + ||grad e||^2) / sqrt(||y||^2 + ||grad y||^2).
+
+    Not for data with samples that are zero throughout: they have no relative error.
+    """
 
     def __call__(self, prediction: States, target: States, grid: Grid) -> Float[Tensor, ""]:
         return errors.h1(prediction.float(), target.float(), grid).mean()

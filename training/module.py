@@ -1,6 +1,6 @@
 """The one training loop: unroll a surrogate along a window of true states, and compare."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from duhamel.fields import Parameters, State, Trajectory, first_non_finite_step, rollout
+from duhamel.fields import Parameters, Propagator, State, Trajectory, first_non_finite_step, recomputed, rollout
 from duhamel.metrics import Panel
 from duhamel.operators import Surrogate
 from duhamel.pdes import EQUATIONS
@@ -31,6 +31,7 @@ class SurrogateModule(LightningModule):
     checkpoint: recompute activations in the backward pass instead of keeping them along the rollout.
     test_names: names of the test sets in the order of the test loaders; the first logs as test/..., the others as
         test_<name>/...
+    data: plain values that identify the training data (hash, split); a checkpoint made on other data is refused.
     seed: of augmentation and noise, which depend on it and on the step alone: a resumed run draws the same numbers.
     """
 
@@ -47,6 +48,7 @@ class SurrogateModule(LightningModule):
         noise: float = 0.0,
         checkpoint: bool = False,
         test_names: tuple[str, ...] = ("test",),
+        data: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -60,6 +62,7 @@ class SurrogateModule(LightningModule):
         self.noise = noise
         self.checkpoint = checkpoint
         self.test_names = test_names
+        self.data = dict(data or {})
         self.seed = seed
         self.panels: dict[str, Panel] = {}
         self.epoch_losses: list[Float[Tensor, ""]] = []
@@ -71,21 +74,23 @@ class SurrogateModule(LightningModule):
         params = normaliser.encode_parameters(batch.params)
         progress = self.trainer.global_step / self.trainer.estimated_stepping_batches
         horizon = self.curriculum.horizon(progress, batch.n_steps)
-        prediction, target = self.unroll(self._noisy_step(batch_idx), z, params, horizon, checkpoint=self.checkpoint)
+        prediction, target = self.unroll(self._step(batch_idx), z, params, horizon)
         loss = self.loss(prediction, target, batch.grid)
         self.epoch_losses.append(loss.detach())
         self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch.u))
         self.log("train/horizon", float(horizon), prog_bar=True, batch_size=len(batch.u))
         return loss
 
-    def _noisy_step(self, batch_idx: int) -> Callable[[State, Parameters], State]:
+    def _step(self, batch_idx: int) -> Propagator:
+        # Noise is added outside what is recomputed: drawn again, it would be another noise.
+        encoded = recomputed(self.surrogate.step_encoded) if self.checkpoint else self.surrogate.step_encoded
         if not self.noise:
-            return self.surrogate.step_encoded
+            return encoded
         generator = self._generator(batch_idx, self.device, stream=1)
 
         def step(z: State, params: Parameters) -> State:
             perturbation = torch.randn(z.shape, generator=generator, dtype=z.dtype, device=z.device)
-            return self.surrogate.step_encoded(z + self.noise * perturbation, params)
+            return encoded(z + self.noise * perturbation, params)
 
         return step
 
@@ -128,8 +133,9 @@ class SurrogateModule(LightningModule):
 
     def _compare(self, batch: Trajectory, panel: Panel) -> None:
         """One full rollout from the first state, and one step from every true state."""
+        surrogate = self.surrogate.on(batch.grid)
         initial, target = batch.u[:, 0], batch.u[:, 1:]
-        prediction = rollout(self.surrogate, initial, batch.params, batch.n_steps)
+        prediction = rollout(surrogate, initial, batch.params, batch.n_steps)
         step = first_non_finite_step(prediction)
         if step is not None:
             raise FloatingPointError(
@@ -138,9 +144,8 @@ class SurrogateModule(LightningModule):
             )
         panel.update(prediction, target, initial=initial, params=batch.params, grid=batch.grid)
         if batch.n_steps > 1:
-            states = batch.u[:, :-1].flatten(0, 1)
-            one_step = self.surrogate(states, batch.params.repeat_interleave(batch.n_steps))
-            panel.update_one_step(one_step.unflatten(0, target.shape[:2]), target)
+            one_step = [surrogate(u, batch.params) for u in batch.u[:, :-1].unbind(1)]
+            panel.update_one_step(torch.stack(one_step, dim=1), target)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = self.optimizer(self.surrogate.parameters())
@@ -149,6 +154,13 @@ class SurrogateModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["curriculum"] = self.curriculum.state_dict()
+        checkpoint["data"] = self.data
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        for name, value in self.data.items():
+            if checkpoint["data"].get(name) != value:
+                raise ValueError(
+                    f"the checkpoint was made on other data: its {name} is {str(checkpoint['data'].get(name)):.80}, "
+                    f"that of this run {str(value):.80}. Resume with the files, the split and the seed of that run"
+                )
         self.curriculum.load_state_dict(checkpoint["curriculum"])

@@ -14,9 +14,7 @@ Segment = Float[Tensor, "segment step channel *space"]
 
 @runtime_checkable
 class Unroll(Protocol):
-    def __call__(
-        self, step: Propagator, z: States, params: Parameters, horizon: int, *, checkpoint: bool
-    ) -> tuple[Segment, Segment]:
+    def __call__(self, step: Propagator, z: States, params: Parameters, horizon: int) -> tuple[Segment, Segment]:
         """Predictions and their targets from a window z of true states, with `horizon` steps taken in a row."""
         ...
 
@@ -41,12 +39,10 @@ class Segments:
     (horizon 1) to the full rollout.
     """
 
-    def __call__(
-        self, step: Propagator, z: States, params: Parameters, horizon: int, *, checkpoint: bool
-    ) -> tuple[Segment, Segment]:
+    def __call__(self, step: Propagator, z: States, params: Parameters, horizon: int) -> tuple[Segment, Segment]:
         segments, n_segments = _cut(z, horizon)
         repeated = params.repeat_interleave(n_segments)
-        return rollout(step, segments[:, 0], repeated, horizon, checkpoint=checkpoint), segments[:, 1:]
+        return rollout(step, segments[:, 0], repeated, horizon), segments[:, 1:]
 
 
 class Prefix:
@@ -55,10 +51,8 @@ class Prefix:
     Source: Takamoto, Alesiani and Niepert (2023), CAPE, curriculum learning.
     """
 
-    def __call__(
-        self, step: Propagator, z: States, params: Parameters, horizon: int, *, checkpoint: bool
-    ) -> tuple[Segment, Segment]:
-        first = rollout(step, z[:, 0], params, horizon, checkpoint=checkpoint)
+    def __call__(self, step: Propagator, z: States, params: Parameters, horizon: int) -> tuple[Segment, Segment]:
+        first = rollout(step, z[:, 0], params, horizon)
         n_later = z.shape[1] - 1 - horizon
         if not n_later:
             return first, z[:, 1:]
@@ -72,13 +66,11 @@ class Pushforward:
     Source: Brandstetter, Worrall and Welling (2022), Message Passing Neural PDE Solvers, section 3.1.
     """
 
-    def __call__(
-        self, step: Propagator, z: States, params: Parameters, horizon: int, *, checkpoint: bool
-    ) -> tuple[Segment, Segment]:
+    def __call__(self, step: Propagator, z: States, params: Parameters, horizon: int) -> tuple[Segment, Segment]:
         segments, n_segments = _cut(z, horizon)
         repeated = params.repeat_interleave(n_segments)
         pushed = segments[:, 0]
         if horizon > 1:
             with torch.no_grad():
                 pushed = rollout(step, pushed, repeated, horizon - 1)[:, -1]
-        return rollout(step, pushed, repeated, 1, checkpoint=checkpoint), segments[:, -1:]
+        return rollout(step, pushed, repeated, 1), segments[:, -1:]

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from duhamel.fields import Moments, Parameters, Statistics, Trajectory
 from duhamel.operators import FNO, Normaliser, Surrogate
 from duhamel.operators.card import trained_range
-from duhamel.training import AverageWeights, StopWhenNotFinite, SurrogateModule
+from duhamel.training import AverageWeights, StopWhenNotFinite, SurrogateModule, ValidateAtEnd
 from duhamel.training.augmentation import NoAugmentation, SwapAxes
 from duhamel.training.curriculum import LossGated
 from duhamel.training.losses import RelativeL2
@@ -70,7 +70,7 @@ def trainer(folder: Path, epochs: int, **kwargs) -> lightning.Trainer:
     return lightning.Trainer(
         accelerator="cpu",
         max_epochs=epochs,
-        callbacks=[checkpoint, AverageWeights(decay=0.9), StopWhenNotFinite(every_n_steps=1)],
+        callbacks=[checkpoint, AverageWeights(decay=0.9), StopWhenNotFinite(every_n_steps=1), ValidateAtEnd()],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -122,6 +122,33 @@ def test_a_resumed_run_is_bit_equal_to_one_that_was_not_stopped(tmp_path: Path, 
     assert resumed.curriculum.state_dict() == whole.curriculum.state_dict()
     for name, value in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_recomputation_changes_no_gradient(noise):
+    gradients = []
+    for checkpoint in (False, True):
+        subject = module(noise=noise, checkpoint=checkpoint).double()
+        subject.trainer = lightning.Trainer(accelerator="cpu", logger=False)
+        batch = shifted_waves(4).to(torch.float64)
+        z = subject.surrogate.normaliser.encode(batch.u.flatten(0, 1)).unflatten(0, batch.u.shape[:2])
+        prediction, target = Segments()(subject._step(0), z, batch.params, 3)
+        (prediction - target).square().mean().backward()
+        gradients.append([p.grad for p in subject.parameters()])
+    for plain, recomputed in zip(*gradients, strict=True):
+        torch.testing.assert_close(recomputed, plain, rtol=1e-12, atol=1e-14)
+
+
+def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path):
+    fit(module(data={"hash": "a", "split": {"seed": 0}}), tmp_path, 1)
+    with pytest.raises(ValueError, match="made on other data: its split is .'seed': 0., that of this run .'seed': 7."):
+        fit(module(data={"hash": "a", "split": {"seed": 7}}), tmp_path, 2, ckpt_path=tmp_path / "last.ckpt")
+
+
+def test_the_last_epoch_is_validated_whatever_the_interval(tmp_path: Path):
+    run = fit(module(), tmp_path, 3, check_val_every_n_epoch=2)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["epoch"] == 2
+    assert run.checkpoint_callback.best_model_path
 
 
 def test_noise_depends_on_seed_epoch_and_step_alone():

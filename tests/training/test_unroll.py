@@ -22,10 +22,9 @@ def exact(z, params):
 
 @pytest.mark.parametrize("unroll", [Segments(), Prefix(), Pushforward()], ids=lambda u: type(u).__name__)
 @pytest.mark.parametrize(("n_steps", "horizon"), [(1, 1), (12, 1), (12, 4), (12, 5), (12, 12)])
-@pytest.mark.parametrize("checkpoint", [False, True])
-def test_the_exact_propagator_has_no_error(unroll, n_steps, horizon, checkpoint):
+def test_the_exact_propagator_has_no_error(unroll, n_steps, horizon):
     z, params = window(n_steps)
-    prediction, target = unroll(exact, z, params, horizon, checkpoint=checkpoint)
+    prediction, target = unroll(exact, z, params, horizon)
     assert torch.equal(prediction, target)
 
 
@@ -36,7 +35,7 @@ def drifting(z, params):
 
 def steps_since_truth(unroll, n_steps, horizon):
     z, params = window(n_steps, batch=1)
-    prediction, target = unroll(drifting, z, params, horizon, checkpoint=False)
+    prediction, target = unroll(drifting, z, params, horizon)
     drift = ((prediction - target)[..., 0, 0] / 0.1).round().int()
     return sorted(zip(target[..., 0, 0].int().flatten().tolist(), drift.flatten().tolist(), strict=True))
 
@@ -57,19 +56,7 @@ def test_pushforward_compares_last_steps_and_stops_the_gradient_before_them():
     assert steps_since_truth(Pushforward(), 6, 3) == [(3, 3), (6, 3)]
     gain = torch.ones((), requires_grad=True)
     z, params = window(6, batch=1)
-    prediction, _ = Pushforward()(lambda u, p: gain * u, z, params, 3, checkpoint=False)
+    prediction, _ = Pushforward()(lambda u, p: gain * u, z, params, 3)
     (gradient,) = torch.autograd.grad(prediction.sum(), gain)
     # d(gain u)/d(gain) at gain 1 for the pushed states 0 and 3, of four points each; a full rollout gives 3 times it.
     assert gradient.item() == 4 * (0 + 3)
-
-
-def test_checkpointing_changes_no_gradient():
-    weight = torch.tensor(0.9, dtype=torch.float64, requires_grad=True)
-    z, params = window(6)
-    gradients = []
-    for checkpoint in (False, True):
-        prediction, target = Segments()(
-            lambda u, p: torch.tanh(weight * u), z.double(), params.to(torch.float64), 3, checkpoint=checkpoint
-        )
-        gradients.append(torch.autograd.grad((prediction - target).square().mean(), weight)[0])
-    torch.testing.assert_close(*gradients, rtol=1e-14, atol=0)
