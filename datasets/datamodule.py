@@ -31,6 +31,8 @@ class HDF5DataModule(lightning.LightningDataModule):
     window: states a training window holds; None for whole trajectories.
     fractions: of trajectories that train, validate and test, drawn by `seed`. A part that has a folder of its own
         leaves its fraction to training.
+    shuffle_seed: of the order of the training windows, another in each epoch. The split does not depend on it: several
+        trainings of one split each get an order of their own.
     n_times: states a trajectory is cut to, counted after `time_stride`.
     time_stride, space_stride: keep every so-many-th state or point (plain decimation).
     in_memory: read everything at setup, if it fits into `memory_budget` bytes (half of the machine's memory).
@@ -50,6 +52,7 @@ class HDF5DataModule(lightning.LightningDataModule):
         window: int | None = None,
         fractions: Sequence[float | int] = (0.8, 0.1, 0.1),
         seed: int = 0,
+        shuffle_seed: int = 0,
         n_times: int | None = None,
         time_stride: int = 1,
         space_stride: int = 1,
@@ -64,7 +67,8 @@ class HDF5DataModule(lightning.LightningDataModule):
         super().__init__()
         self.files = data_files(path)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
-        self.window, self.seed, self.n_samples = window, seed, n_samples
+        self.window, self.n_samples = window, n_samples
+        self.seed, self.shuffle_seed = seed, shuffle_seed
         train, validation, test = fractions
         self.fractions = self.files.fractions((float(train), float(validation), float(test)))
         self.selection = {"n_times": n_times, "time_stride": time_stride, "space_stride": space_stride}
@@ -131,7 +135,7 @@ class HDF5DataModule(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Trajectory]:
         windows = Windows(self._sources, self._train, length=None if self.problem.steady else self.window)
-        return self._loader(windows, EpochShuffle(len(windows), seed=self.seed), self.batch_size)
+        return self._loader(windows, EpochShuffle(len(windows), seed=self.shuffle_seed), self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Trajectory]:
         return self._whole(self._sources, self._validation)

@@ -163,6 +163,17 @@ def test_a_resumed_run_sees_the_same_windows(family: list[Path], tmp_path: Path,
     assert _trained(data(), tmp_path, 3, tmp_path / "1.ckpt") == whole[1:]
 
 
+def test_the_order_follows_the_shuffle_seed_and_the_split_does_not(family: list[Path]) -> None:
+    def order(data: HDF5DataModule) -> tuple[bytes, ...]:
+        return tuple(u.numpy().tobytes() for batch in data.train_dataloader() for u in batch.u)
+
+    made = [module(family, window=4, shuffle_seed=seed) for seed in range(3)]
+    orders = [order(data) for data in made]
+    assert len(set(orders)) == 3 and len({frozenset(o) for o in orders}) == 1
+    assert made[0].split == made[1].split == made[2].split
+    assert order(module(family, window=4, shuffle_seed=1)) == orders[1]
+
+
 def test_loading_leaves_the_global_generator_alone(family: list[Path]) -> None:
     data = module(family)
     state = torch.get_rng_state()
@@ -173,7 +184,9 @@ def test_loading_leaves_the_global_generator_alone(family: list[Path]) -> None:
 
 def test_configuration_builds_it(family: list[Path]) -> None:
     with initialize_config_module("duhamel.conf", version_base="1.3"):
-        config = compose("dataset/hdf5", overrides=[f"dataset.path=[{family[0]},{family[1]}]", "dataset.window=4"])
+        options = [f"dataset.path=[{family[0]},{family[1]}]", "dataset.window=4", "seed=3"]
+        config = compose("train", overrides=options)
     data = instantiate(config.dataset)
+    assert (data.seed, data.shuffle_seed) == (0, 3), "a training's seed orders its windows, and leaves the split alone"
     data.setup()
     assert next(iter(data.train_dataloader())).u.shape == (16, 4, 1, 16)
