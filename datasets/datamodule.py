@@ -95,6 +95,11 @@ class HDF5DataModule(lightning.LightningDataModule):
         self._sources, self._part_of = sources, own
         self._train = [self._training_part(s) if o == "split" else () for s, o in zip(sources, own, strict=True)]
         self._validation = self._held_out("validation", self._split.validation)
+        if not any(self._validation):
+            raise ValueError(
+                f"nothing to validate on, so no best model to choose: the validation fraction is {self.fractions[1]:g} "
+                f"and {sources[0].path} comes with no validation files; give it a positive fraction"
+            )
         test = self._held_out("test", self._split.test)
         self._test_sets: dict[str, tuple[Sequence[Source], Sequence[Sequence[int]]]] = {}
         for name, entry in self.tests.items():

@@ -52,8 +52,9 @@ def split_by_index(n_trajectories: int, fractions: tuple[float, float, float], *
     parts = (order[: ends[0]], order[ends[0] : ends[1]], order[ends[1] :])
     for name, part, fraction in zip(("training", "validation", "test"), parts, fractions, strict=True):
         if fraction > 0 and not part:
+            otherwise = ", or fraction 0 and test files of their own (`dataset.tests`)" if name == "test" else ""
             raise ValueError(
                 f"the {name} part is empty: fraction {fraction} of {n_trajectories} trajectories; give it a larger "
-                "fraction, more data, or fraction 0 (testing on files of their own: `dataset.tests`)"
+                f"fraction or more data{otherwise}"
             )
     return Split(train=parts[0], validation=parts[1], test=parts[2], fractions=fractions, seed=seed)

@@ -111,6 +111,12 @@ def test_nothing_to_test_on_is_an_error(family: list[Path]) -> None:
         HDF5DataModule("/absent/*.hdf5", 4)
 
 
+def test_nothing_to_validate_on_is_an_error(family: list[Path]) -> None:
+    with pytest.raises(ValueError, match=r"validation fraction is 0 and .*nu0.1.hdf5 comes with no validation files"):
+        module(family, fractions=(0.9, 0, 0.1))
+    assert len(initial(module(family, fractions=(0.9, 0.05, 0.05)).val_dataloader())) == 1
+
+
 def test_stationary_problems_train_on_guess_and_solution(darcy_file: Path) -> None:
     data = module(darcy_file, fractions=(0.5, 0.25, 0.25), window=5)
     for batch in (*data.train_dataloader(), *data.val_dataloader(), *data.test_dataloader()[0]):

@@ -34,8 +34,12 @@ def test_fractions_must_add_up(fractions: tuple[float, float, float]) -> None:
 
 
 def test_an_empty_part_is_an_error_only_if_it_was_asked_for() -> None:
-    with pytest.raises(ValueError, match=r"the validation part is empty: fraction 0.1 of 3"):
+    with pytest.raises(
+        ValueError, match=r"the validation part is empty: fraction 0.1 of 3 .*larger fraction or more data$"
+    ):
         split_by_index(3, (0.9, 0.1, 0.0), seed=0)
+    with pytest.raises(ValueError, match=r"the test part is empty: .* or fraction 0 and test files of their own"):
+        split_by_index(3, (0.9, 0.0, 0.1), seed=0)
     assert split_by_index(3, (1.0, 0.0, 0.0), seed=0).test == ()
 
 
