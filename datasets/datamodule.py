@@ -8,7 +8,7 @@ from typing import Any
 import lightning
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 
-from duhamel.datasets.family import check_family, check_same_kind, content_hash
+from duhamel.datasets.family import check_family, check_same_kind, check_unseen, content_hash
 from duhamel.datasets.files import Paths, data_files, expand
 from duhamel.datasets.formats import open_source
 from duhamel.datasets.loader import window_loader
@@ -19,6 +19,9 @@ from duhamel.datasets.splits import split_by_index
 from duhamel.datasets.statistics import training_statistics
 from duhamel.datasets.windows import EpochShuffle, Windows
 from duhamel.fields import Problem, Statistics, Trajectory
+
+# Name of the data set's own test part beside test files that have names.
+HELD_OUT = "held_out"
 
 
 class HDF5DataModule(lightning.LightningDataModule):
@@ -39,7 +42,7 @@ class HDF5DataModule(lightning.LightningDataModule):
     n_samples: use only so many training trajectories of each file; smaller choices are subsets of larger ones.
     tests: named test files, perhaps at another resolution: a path, or a dict of path and those of n_times,
         time_stride and space_stride that differ from the training files'. The first is the principal test set; the
-        data set's own test part, where it is not empty, comes last under the name "test".
+        data set's own test part, where it is not empty, comes last under the name "held_out" (alone it is "test").
     mapping: describes files of a layout of your own (docs/own_data.md). equation: names the PDE where no file does.
     """
 
@@ -78,8 +81,8 @@ class HDF5DataModule(lightning.LightningDataModule):
         has_test_part = self.fractions[2] > 0 or bool(self.files.test)
         if not has_test_part and not self.tests:
             raise ValueError("nothing to test on: the test fraction is 0 and no test files are named")
-        if has_test_part and "test" in self.tests:
-            raise ValueError("'test' names the data set's own test part; name the test files otherwise")
+        if has_test_part and HELD_OUT in self.tests:
+            raise ValueError(f"{HELD_OUT!r} names the data set's own test part; name the test files otherwise")
         self._ready = False
 
     def setup(self, stage: str | None = None) -> None:
@@ -104,12 +107,14 @@ class HDF5DataModule(lightning.LightningDataModule):
         self._test_sets: dict[str, tuple[Sequence[Source], Sequence[Sequence[int]]]] = {}
         for name, entry in self.tests.items():
             options = dict(entry) if isinstance(entry, Mapping) else {"path": entry}
-            named = self._open(expand(options.pop("path")), options)
+            paths = expand(options.pop("path"))
+            named = self._open(paths, options)
+            check_unseen(paths, (*self.files.split, *self.files.validation))
             check_family(named)
             check_same_kind(sources[0], named[0])
             self._test_sets[name] = (named, [range(s.n_trajectories) for s in named])
         if any(test):
-            self._test_sets["test"] = (sources, test)
+            self._test_sets[HELD_OUT if self.tests else "test"] = (sources, test)
         self.test_names: tuple[str, ...] = tuple(self._test_sets)
         self.data_hash: str = content_hash(self.files.all)
         self.provenance: dict[str, Any] = dict(sources[0].provenance)

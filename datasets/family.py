@@ -28,7 +28,11 @@ def check_family(sources: Sequence[Source]) -> Problem:
 
 
 def check_same_kind(first: Source, other: Source) -> None:
-    """Two sources that one operator can serve: equal but for the grid's resolution and the number of states."""
+    """Two sources that one operator can serve: equal but for the grid's resolution and the number of states.
+
+    Ends of the domain may differ by two spacings of the coarser grid: one that was strided, or whose ends were taken
+    from its samples, is a little shorter than what it was taken from.
+    """
     a, b = first.problem, other.problem
     for what, of_first, of_other in (
         ("channels", _names(a.channels), _names(b.channels)),
@@ -41,6 +45,24 @@ def check_same_kind(first: Source, other: Source) -> None:
             _refuse(what, first, of_first, other, of_other)
     if not math.isclose(a.dt, b.dt, rel_tol=1e-5):
         _refuse("dt (see time_stride)", first, a.dt, other, b.dt)
+    for axis, (h_a, h_b) in enumerate(zip(a.grid.spacing, b.grid.spacing, strict=True)):
+        of_a, of_b = ((g.origin[axis], g.extent[axis]) for g in (a.grid, b.grid))
+        if max(abs(x - y) for x, y in zip(of_a, of_b, strict=True)) > 2 * max(h_a, h_b):
+            _refuse(f"the domain, (origin, extent) of axis {axis}", first, of_a, other, of_b)
+
+
+def check_unseen(tests: Sequence[Path], seen: Sequence[Path]) -> None:
+    """No test file is one that trains or validates, nor a copy of one: its error would be no test error."""
+    same_size: dict[int, list[Path]] = {}
+    for path in seen:
+        same_size.setdefault(path.stat().st_size, []).append(path)
+    for path in tests:
+        for other in same_size.get(path.stat().st_size, []):
+            if path.samefile(other) or content_hash([path]) == content_hash([other]):
+                raise ValueError(
+                    f"test file {path} has the content of {other}, which trains or validates; name other files, or "
+                    "give testing a fraction of that one instead"
+                )
 
 
 def content_hash(paths: Sequence[Path], *, n_blocks: int = 64, block: int = 4096) -> str:

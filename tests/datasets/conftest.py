@@ -57,12 +57,13 @@ def burgers_like(tmp_path: Path) -> Callable[..., Path]:
         n_times: int = 11,
         n: int = 16,
         dt: float = 0.01,
+        domain: tuple[float, float] = (0.0, 1.0),
         values: np.ndarray | None = None,
     ) -> Path:
         with h5py.File(tmp_path / name, "w") as file:
             values = labels(n_samples, n_times, 1, n)[:, :, 0] if values is None else values
             file["tensor"] = values.astype(np.float32)
-            file["x-coordinate"] = centres(n)
+            file["x-coordinate"] = centres(n, *domain)
             file["t-coordinate"] = (dt * np.arange(n_times + 1)).astype(np.float32)
             file.attrs.update({"Nu": 0.1} if attrs is None else attrs)
         return tmp_path / name

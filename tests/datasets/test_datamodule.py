@@ -97,7 +97,15 @@ def test_named_test_files_at_another_resolution(family: list[Path], burgers_like
     data = module(family, fractions=(0.9, 0.1, 0), tests=tests)
     assert data.test_names == ("fine", "thinned")
     assert [next(iter(loader)).u.shape for loader in data.test_dataloader()] == [(3, 11, 1, 32), (3, 11, 1, 16)]
-    assert module(family, tests=tests).test_names == ("fine", "thinned", "test")
+    both = module(family, tests=tests)
+    assert both.test_names == ("fine", "thinned", "held_out")
+    assert initial(both.test_dataloader()[2]) == initial(module(family).test_dataloader()[0])
+    with pytest.raises(ValueError, match="'held_out' names the data set's own test part"):
+        HDF5DataModule(family, 4, tests={"held_out": str(fine)})
+    with pytest.raises(ValueError, match=r"must share the domain.*nu0.1.hdf5 has .*long.hdf5 has"):
+        module(family, tests={"long": str(burgers_like("long.hdf5", domain=(0, 7)))})
+    with pytest.raises(ValueError, match=r"test file .*nu0.2.hdf5 has the content of .*nu0.2.hdf5"):
+        module(family, tests={"same": {"path": str(family[1]), "space_stride": 2}})
     with pytest.raises(ValueError, match="must share dt"):
         module(family, tests={"other": str(burgers_like("other.hdf5", dt=0.5))})
     with pytest.raises(ValueError, match=r"options \['stride'\] of a test set"):

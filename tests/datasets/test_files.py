@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import pytest
 
 from duhamel.datasets import HDF5DataModule
@@ -61,8 +62,8 @@ def test_published_folders_are_the_parts(published: Callable[..., Path]) -> None
         assert not data.split["validation"] and not data.split["test"]
     memory = module(root, in_memory=True)
     assert n_windows(memory.val_dataloader()) == 3 and n_windows(memory.train_dataloader()) == 6
-    with pytest.raises(ValueError, match="'test' names the data set's own test part"):
-        HDF5DataModule(root, 2, fractions=(0.9, 0.1, 0), tests={"test": root / "data/test"})
+    with pytest.raises(ValueError, match="'held_out' names the data set's own test part"):
+        HDF5DataModule(root, 2, fractions=(0.9, 0.1, 0), tests={"held_out": root / "data/test"})
 
 
 @pytest.mark.parametrize(
@@ -99,13 +100,17 @@ def test_what_a_folder_means_is_never_guessed(published: Callable[..., Path], we
 
 
 @pytest.mark.filterwarnings("ignore:.*time_varying_scalar:UserWarning")
-def test_the_published_writers_folder(shared_data: Path) -> None:
+def test_the_published_writers_folder(shared_data: Path, tmp_path: Path) -> None:
     """Two trajectories: too few for three parts, enough for two where a test set is named."""
     root = shared_data / "the_well" / "dummy_placeholder"
     with pytest.warns(UserWarning) as said, pytest.raises(ValueError, match="2 trajectories"):
         module(root)
     drawn = [str(warning.message) for warning in said if "has no files" in str(warning.message)]
     assert ["'valid'" in drawn[0], "'test'" in drawn[1], len(drawn)] == [True, True, 2]
+    # Another file of the same kind, to test on.
+    other = Path(shutil.copy(data_files(root).split[0], tmp_path / "other.hdf5"))
+    with h5py.File(other, "r+") as file:
+        file.attrs["n_trajectories_said"] = 2
     with pytest.warns(UserWarning, match="0.5 of the trajectories in folder 'train' are the validation part"):
-        data = module(root, fractions=(0.5, 0.5, 0), window=9, tests={"same": root / "data" / "train"})
+        data = module(root, fractions=(0.5, 0.5, 0), window=9, tests={"other": other})
     assert n_windows(data.train_dataloader()) == 2 and n_windows(data.val_dataloader()) == 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duhamel.datasets import open_source
-from duhamel.datasets.family import check_family, check_same_kind, content_hash
+from duhamel.datasets.family import check_family, check_same_kind, check_unseen, content_hash
 from duhamel.datasets.splits import split_by_index
 
 
@@ -74,3 +74,31 @@ def test_files_that_do_not_belong_together_are_both_named(
         check_family(sources)
     if what in ("grid", "number of states"):
         check_same_kind(*sources)
+
+
+@pytest.mark.parametrize("domain", [(0.0, 7.0), (-1.0, 0.0), (0.0, 0.85), (-0.2, 1.2)])
+def test_files_on_other_domains_are_refused_with_both_domains(
+    burgers_like: Callable[..., Path], domain: tuple[float, float]
+) -> None:
+    coarse = open_source(burgers_like("a.hdf5"))
+    other = open_source(burgers_like("b.hdf5", n=32, domain=domain))
+    numbers = rf"the domain.* axis 0: .*a.hdf5 has \(.*, 1.0\d*\), .*b.hdf5 has \({domain[0]:g}.*, .*\)"
+    with pytest.raises(ValueError, match=numbers):
+        check_same_kind(coarse, other)
+
+
+def test_domains_that_striding_shortened_are_the_same(burgers_like: Callable[..., Path]) -> None:
+    """As neuraloperator's Darcy files at 16 and 32 points, of lengths 0.929 and 0.960."""
+    coarse = open_source(burgers_like("a.hdf5"))
+    for domain in ((0.0, 1.12), (-0.06, 1.06), (0.0, 0.89)):
+        check_same_kind(coarse, open_source(burgers_like("b.hdf5", n=64, domain=domain)))
+
+
+def test_a_test_file_that_trains_is_found_under_any_name(burgers_like: Callable[..., Path], tmp_path: Path) -> None:
+    train, other = burgers_like("a.hdf5"), burgers_like("b.hdf5", attrs={"Nu": 0.2})
+    check_unseen([other], [train])
+    (tmp_path / "link.hdf5").symlink_to(train)
+    (tmp_path / "copy.hdf5").write_bytes(train.read_bytes())
+    for name in ("a.hdf5", "link.hdf5", "copy.hdf5", "../" + tmp_path.name + "/a.hdf5"):
+        with pytest.raises(ValueError, match=rf"test file .*{name} has the content of .*a.hdf5, which trains"):
+            check_unseen([other, tmp_path / name], [other.with_name("a.hdf5")])
