@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Sampler, SequentialSampler
 
 from duhamel.datasets.family import check_family, check_same_kind, check_unseen, content_hash
 from duhamel.datasets.files import Paths, data_files, expand
+from duhamel.datasets.finite import FiniteWindows
 from duhamel.datasets.formats import open_source
 from duhamel.datasets.loader import window_loader
 from duhamel.datasets.memory import load
@@ -140,7 +141,12 @@ class HDF5DataModule(lightning.LightningDataModule):
 
     @cached_property
     def statistics(self) -> Statistics:
-        """Moments of the training trajectories, read once when first asked for."""
+        """Moments of the training trajectories, read once when first asked for.
+
+        The others are read through with them: what is not finite must not be found out when training is over.
+        """
+        for sources, chosen in ((self._sources, self._validation), *self._test_sets.values()):
+            FiniteWindows(sources, chosen).read_through()
         return training_statistics(self._sources, self._train)
 
     def train_dataloader(self) -> DataLoader[Trajectory]:
@@ -180,7 +186,7 @@ class HDF5DataModule(lightning.LightningDataModule):
         ]
 
     def _whole(self, sources: Sequence[Source], trajectories: Sequence[Sequence[int]]) -> DataLoader[Trajectory]:
-        windows = Windows(sources, trajectories)
+        windows = FiniteWindows(sources, trajectories)
         return self._loader(windows, SequentialSampler(windows), self.eval_batch_size)
 
     def _loader(self, windows: Windows, sampler: Sampler[int], batch_size: int) -> DataLoader[Trajectory]:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from duhamel.datasets.finite import require_finite_parameters, require_finite_states
 from duhamel.datasets.schema import Source
 from duhamel.fields import Moments, Statistics
 
@@ -93,18 +94,20 @@ def training_statistics(sources: Sequence[Source], trajectories: Sequence[Sequen
     for source, chosen in zip(sources, trajectories, strict=True):
         if not chosen:
             continue
-        scalars.add(source.scalars[list(chosen)].T)
+        values = source.scalars
+        scalars.add(values[list(chosen)].T)
         first = 1 if problem.steady else 0
         n = max(1, BLOCK // frame)
         for trajectory in chosen:
+            fields = source.read_coefficients(trajectory)
+            require_finite_parameters(fields, values[trajectory], source, trajectory)
             if problem.coefficients:
-                fields = source.read_coefficients(trajectory)
-                _refuse_nonfinite(fields, source, trajectory, "coefficients")
                 coefficients.add(fields.reshape(len(fields), -1))
             # Consecutive blocks share a state, so that no increment is missed.
             for start in range(first, source.n_times, n):
-                u = source.read(trajectory, max(start - 1, first), min(start + n, source.n_times)).astype(np.float64)
-                _refuse_nonfinite(u, source, trajectory, "states")
+                read_from = max(start - 1, first)
+                u = source.read(trajectory, read_from, min(start + n, source.n_times)).astype(np.float64)
+                require_finite_states(u, source, trajectory, start=read_from)
                 u = np.moveaxis(u, 1, 0).reshape(len(problem.channels), len(u), -1)
                 overlap = 1 if start > first else 0
                 channels.add(u[:, overlap:].reshape(len(u), -1))
@@ -119,11 +122,3 @@ def training_statistics(sources: Sequence[Source], trajectories: Sequence[Sequen
         scalars=scalars.moments(),
         coefficients=coefficients.moments(),
     )
-
-
-def _refuse_nonfinite(values: np.ndarray, source: Source, trajectory: int, what: str) -> None:
-    if not np.isfinite(values).all():
-        raise ValueError(
-            f"{source.path}: {what} of trajectory {trajectory} hold NaN or infinity; "
-            "`python -m duhamel.datasets.doctor` lists where"
-        )

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import lightning
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 
-from duhamel.datasets import HDF5DataModule
+from duhamel.datasets import HDF5DataModule, handles
 from duhamel.fields import Trajectory
 
 
@@ -123,6 +124,50 @@ def test_nothing_to_validate_on_is_an_error(family: list[Path]) -> None:
     with pytest.raises(ValueError, match=r"validation fraction is 0 and .*nu0.1.hdf5 comes with no validation files"):
         module(family, fractions=(0.9, 0, 0.1))
     assert len(initial(module(family, fractions=(0.9, 0.05, 0.05)).val_dataloader())) == 1
+
+
+def _spoil(path: Path, name: str, place: tuple[int, ...], value: float = np.nan) -> None:
+    handles.close_all()
+    with h5py.File(path, "r+") as file:
+        file[name][place] = value
+
+
+def _read(batches: object) -> None:
+    for _ in batches:  # type: ignore[attr-defined]
+        pass
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_what_is_not_finite_in_evaluation_is_refused_by_name(family: list[Path], num_workers: int) -> None:
+    bad = module(family).split["validation"][1]
+    _spoil(family[1], "tensor", (bad, slice(7, None), 3), np.inf)
+    data = module(family, num_workers=num_workers, time_stride=2)
+    said = (
+        rf"nu0.2.hdf5: channel 'velocity' of trajectory {bad} is NaN or infinite, first at t = 0.08 \(state 4\); run "
+    )
+    with pytest.raises(ValueError, match=said + r"`python -m duhamel.datasets.doctor .*nu0.2.hdf5`"):
+        _read(data.val_dataloader())
+    _read(data.test_dataloader()[0])
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_what_is_not_finite_is_refused_before_training(family: list[Path], darcy_file: Path, part: str) -> None:
+    halves = (0.5, 0.25, 0.25)
+    for path, dataset, what in (
+        (family[0], "tensor", r"channel 'velocity' of trajectory {} is NaN or infinite, first at t = 0.09 \(state 9\)"),
+        (darcy_file, "nu", r"coefficient '\w+' of trajectory {} is NaN or infinite; run"),
+        (darcy_file, "tensor", r"channel '\w+' of trajectory {} is NaN or infinite; run"),
+    ):
+        bad = module(path, fractions=halves).split[part][0]
+        place = (bad, 9, 1) if path == family[0] else (bad, 0, 2, 3) if dataset == "tensor" else (bad, 2, 3)
+        with h5py.File(path) as file:
+            before = file[dataset][place]
+        _spoil(path, dataset, place)
+        data = module(path, fractions=halves)
+        with pytest.raises(ValueError, match=what.format(bad)):
+            _ = data.statistics
+        _spoil(path, dataset, place, before)
+        assert module(path, fractions=halves).statistics.channels.std > 0
 
 
 def test_stationary_problems_train_on_guess_and_solution(darcy_file: Path) -> None:

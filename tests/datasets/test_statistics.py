@@ -56,7 +56,7 @@ def test_moments_equal_those_of_all_values_at_once(
 
 
 def test_nan_in_training_names_file_and_trajectory(sources: list[ArraySource]) -> None:
-    with pytest.raises(ValueError, match=r"0.4.hdf5: states of trajectory 3 hold NaN"):
+    with pytest.raises(ValueError, match=r"0.4.hdf5: channel .* of trajectory 3 is NaN or infinite, first at t = 0 "):
         training_statistics(sources, [(1,), (3,)])
 
 
