@@ -48,9 +48,9 @@ def test_the_worked_example(worked: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_the_worked_example_trains_by_configuration(worked: Path) -> None:
-    overrides = ["dataset.path=run.h5", "dataset.mapping=run.yaml"]
+    overrides = ["dataset=own", "dataset.path=run.h5", "dataset.mapping=run.yaml"]
     with initialize_config_module("duhamel.conf", version_base="1.3"):
-        data = instantiate(compose("dataset/own", overrides=overrides).dataset)
+        data = instantiate(compose("train", overrides=overrides).dataset)
     data.setup()
     assert next(iter(data.train_dataloader())).u.shape == (16, 21, 1, 64)
 
