@@ -133,8 +133,9 @@ class ETDRK4:
             sample = int(refused.nonzero()[0, 0])
             raise ValueError(
                 f"sample {sample}: spectral tail {float(tail[sample]):.1e} exceeds {self.tail_bound:.1e} on a grid of "
-                f"shape {self.grid.shape} with step {self.dt / self.substeps:g}: the solution is not resolved. Refine "
-                "the grid (refine=2 or more); a tail of nan or near 1 from a smooth state asks for more substeps"
+                f"shape {self.grid.shape} with step {self.dt / self.substeps:g}: the solution is not resolved. It "
+                "needs a grid of more points (a larger refine); a tail of nan or near 1 from a smooth state asks for "
+                "more substeps"
             )
 
 
