@@ -47,7 +47,7 @@ quickstart: $(STAMP) data/burgers.hdf5 ## data from the reference solver, train,
 # Order-only: a newer lock file is no reason to make the data again.
 data/burgers.hdf5: | $(STAMP)
 	@mkdir -p $(@D)
-	$(BIN)/python -m duhamel.datasets.generate pde=burgers n_samples=256 out=$@
+	$(BIN)/python -m duhamel.datasets.generate pde=burgers n_samples=1280 out=$@
 
 lock: ## rewrite requirements.lock: newest versions that pyproject.toml allows; TORCH=x.y.z names torch
 	@set -eu; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
