@@ -53,6 +53,10 @@ def files(tmp_path_factory) -> dict[str, list[str]]:
     folder = tmp_path_factory.mktemp("data")
     line = ["shape=[32]", "n_steps=6", "refine=4", "substeps=4"]
     burgers = generated(folder, "burgers", *line, "pde.viscosity.low=0.05", "pde.viscosity.high=0.1")
+    well = folder / "well" / "data"
+    for seed, part in enumerate(("train", "valid", "test")):
+        (well / part).mkdir(parents=True)
+        generated(well / part, "advection", *line[:2], f"seed={seed}")
     advection = generated(folder, "advection", *line[:2])
     darcy = generated(folder, "darcy", "shape=[8,8]", "refine=2")
     pdebench = []
@@ -86,7 +90,7 @@ def files(tmp_path_factory) -> dict[str, list[str]]:
         "advection_fno": [f"dataset.path={advection}"],
         "darcy_fno": [f"dataset.path={darcy}"],
         "pdebench": [f"dataset.path=[{','.join(map(str, pdebench))}]"],
-        "well": [f"dataset.path={burgers}", "dataset.window=4"],
+        "well": [f"dataset.path={folder / 'well'}", "dataset.window=4"],
         "own_data": [f"dataset.path={own}", f"dataset.mapping={mapping}"],
     }
 
