@@ -1,11 +1,12 @@
 """python train.py +experiment=NAME [overrides]: data in HDF5 become a surrogate in the run directory."""
 
 import json
-import warnings
+import logging
 from pathlib import Path
 
 import hydra
 import lightning
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -13,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from duhamel.operators import Normaliser, Surrogate
 from duhamel.operators.card import trained_range
 from duhamel.training.figures import write_figures
-from duhamel.training.resume import best_checkpoint, keep_earlier_metrics, run_folder
+from duhamel.training.run import best_checkpoint, open_run, run_folder
 
 OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 
@@ -21,16 +22,13 @@ OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> float:
     """Compose, fit, test the best model by validation, save it. Returns its rollout error."""
-    # The run directory holds the job's log before the CSV logger finds it; the other is Lightning's own.
-    warnings.filterwarnings("ignore", message="Experiment logs directory|`isinstance.treespec, LeafSpec")
     run = Path(HydraConfig.get().runtime.output_dir)
     OmegaConf.save(cfg, run / "config.yaml", resolve=True)
-    keep_earlier_metrics(run)
+    open_run(run)
     lightning.seed_everything(cfg.seed, workers=True)
-
+    torch.set_num_threads(cfg.threads or torch.get_num_threads())
     data = instantiate(cfg.dataset)
-    data.prepare_data()
-    data.setup("fit")
+    data.setup()
     operator = instantiate(cfg.operator)(data.problem)
     surrogate = Surrogate(
         operator,
@@ -38,12 +36,12 @@ def main(cfg: DictConfig) -> float:
         trained_range=trained_range(data.problem, data.statistics),
         data={"hash": data.data_hash, "provenance": data.provenance},
     )
-    identity = {"hash": data.data_hash, "split": data.split}
-    module = instantiate(cfg.training)(surrogate, test_names=data.test_names, data=identity, seed=cfg.seed)
+    origin = {"data": {"hash": data.data_hash, "split": data.split}, "test_names": data.test_names}
+    module = instantiate(cfg.training)(surrogate, seed=cfg.seed, **origin)
     callbacks = list(instantiate(cfg.callbacks).values())
     trainer = instantiate(cfg.trainer)(callbacks=callbacks, logger=list(instantiate(cfg.logger).values()))
 
-    if any(True for _ in operator.parameters()):
+    if list(operator.parameters()):
         trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path, weights_only=True)
     trainer.test(module, datamodule=data, ckpt_path=best_checkpoint(trainer), weights_only=True)
 
@@ -53,7 +51,9 @@ def main(cfg: DictConfig) -> float:
     (run / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     (run / "split.json").write_text(json.dumps(data.split, indent=2) + "\n")
     write_figures(run, module.panels[data.test_names[0]], data.problem)
-    return metrics["test/rollout_relative_l2"]
+    error, baseline = metrics["test/rollout_relative_l2"], metrics["test/persistence_relative_l2"]
+    logging.getLogger("train").info(f"rollout error {error:.4g}, persistence {baseline:.4g}; see {run}/figures.html")
+    return error
 
 
 if __name__ == "__main__":

@@ -15,8 +15,13 @@ def run_folder(ckpt_path: str | None, fresh: str) -> str:
     return fresh if ckpt_path is None else str(Path(ckpt_path).resolve().parent.parent)
 
 
-def keep_earlier_metrics(run: Path) -> None:
-    """Sets aside the metrics of the part before a resume, which the CSV logger would overwrite: metrics_1.csv, ..."""
+def open_run(run: Path) -> None:
+    """Readies the folder of a new or a resumed run.
+
+    Metrics of the part before a resume, which the CSV logger would overwrite, are set aside as metrics_1.csv, ...
+    """
+    # The folder already holds the job's log when that logger finds it; the second is between Lightning and torch.
+    warnings.filterwarnings("ignore", message="Experiment logs directory|`isinstance.treespec, LeafSpec")
     metrics = run / "metrics.csv"
     if metrics.is_file():
         part = 1
