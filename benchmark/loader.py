@@ -2,7 +2,7 @@
 
     python -m duhamel.benchmark.loader [FILE] [--window 20] [--batch-size 64]
 
-Without a file it writes one of the usual size, (64, 201, 1024) in float32, contiguous. The bare loop reads the same
+Without a file it writes one larger than any cache, (512, 201, 1024) in float32, contiguous. The bare loop reads the same
 windows in the same order, one slice each, into nothing; both run in turn, after one round that warms the page cache.
 Memory is measured on a file ten times larger than HDF5's chunk cache, chunked by frames, so that the cache is in use.
 """
@@ -28,7 +28,7 @@ from duhamel.datasets.loader import window_loader
 from duhamel.datasets.windows import EpochShuffle
 from duhamel.fields import Trajectory
 
-SHAPE = (64, 201, 1024)
+SHAPE = (512, 201, 1024)
 HDF5_CACHE = 8 * 2**20  # bytes a dataset, the default since HDF5 2.0
 
 
