@@ -3,7 +3,7 @@
     python -m duhamel.benchmark.loader [FILE] [--window 20] [--batch-size 64]
 
 Without a file it writes one larger than any cache, (512, 201, 1024) in float32, contiguous. The bare loop reads the
-same windows in the same order, one slice each, into nothing; both run in turn, after one round that warms the page cache.
+same windows in the same order, one slice each, into nothing; both run in turn, after a round that warms the page cache.
 Memory is measured on a file ten times larger than HDF5's chunk cache, chunked by frames, so that the cache is in use.
 """
 
