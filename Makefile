@@ -39,7 +39,7 @@ wheel: $(STAMP) ## build the wheel, install it elsewhere, look inside
 	$(BIN)/pytest tests/test_packaging.py
 
 unit: $(STAMP) ## all other tests
-	$(BIN)/pytest --ignore=tests/test_packaging.py
+	OMP_NUM_THREADS=1 $(BIN)/pytest --ignore=tests/test_packaging.py --numprocesses=auto
 
 quickstart: $(STAMP) data/burgers.hdf5 ## data from the reference solver, train, evaluate
 	$(BIN)/python train.py +experiment=burgers_fno
