@@ -3,8 +3,12 @@
 from duhamel.solvers.advection import FourierShift
 from duhamel.solvers.base import EXACT, Solver, reference_solver
 from duhamel.solvers.burgers import BurgersETDRK4
+from duhamel.solvers.conjugate_gradients import conjugate_gradients
 from duhamel.solvers.darcy import DarcyFiniteVolume, solve_darcy
+from duhamel.solvers.elliptic import EllipticSolution, solve_diffusion
 from duhamel.solvers.etdrk import ETDRK4, etdrk4_coefficients
+from duhamel.solvers.fast_poisson import FastPoisson, ScaledLaplacian
+from duhamel.solvers.multigrid import Multigrid
 from duhamel.solvers.refinement import estimated_error, reference_trajectory, refined
 
 __all__ = [
@@ -12,12 +16,18 @@ __all__ = [
     "EXACT",
     "BurgersETDRK4",
     "DarcyFiniteVolume",
+    "EllipticSolution",
+    "FastPoisson",
     "FourierShift",
+    "Multigrid",
+    "ScaledLaplacian",
     "Solver",
+    "conjugate_gradients",
     "estimated_error",
     "etdrk4_coefficients",
     "reference_solver",
     "reference_trajectory",
     "refined",
     "solve_darcy",
+    "solve_diffusion",
 ]

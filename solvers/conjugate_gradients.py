@@ -1,0 +1,70 @@
+"""Preconditioned conjugate gradients for many symmetric systems at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+LinearMap = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """What the iteration ended with, by sample.
+
+    iterations: operator applications until the recursive residual met the tolerance, or all that were allowed.
+    residual: ||b - A x|| / ||b||, computed anew from x; rounding keeps it above about eps ||A|| ||x|| / ||b||.
+    converged: the recursive residual met the tolerance.
+    """
+
+    x: Float[Tensor, "batch *space"]
+    iterations: Int[Tensor, " batch"]
+    residual: Float[Tensor, " batch"]
+    converged: Bool[Tensor, " batch"]
+
+
+def conjugate_gradients(
+    operator: LinearMap,
+    b: Float[Tensor, "batch *space"],
+    *,
+    precondition: LinearMap,
+    tolerance: float,
+    max_iterations: int,
+    guess: Float[Tensor, "batch *space"] | None = None,
+) -> Iterate:
+    """x of A x = b, A and the preconditioner symmetric and positive definite on the span of the right-hand sides.
+
+    A sample stops changing once ||r|| <= tolerance ||b||; the loop ends with the last of them. Never raises: with
+    `max_iterations` small it is k steps of the iteration, whatever was reached. Carries no graph.
+
+    Source: Saad (2003), Iterative Methods for Sparse Linear Systems, algorithm 9.1.
+    """
+    x = torch.zeros_like(b) if guess is None else guess.clone()
+    r = b.clone() if guess is None else b - operator(x)
+    bound = tolerance**2 * _dot(b, b)
+    active = _dot(r, r) > bound
+    iterations = torch.zeros(len(b), dtype=torch.long, device=b.device)
+    p, rz = torch.zeros_like(b), torch.ones_like(bound)
+    while int(iterations.max()) < max_iterations and bool(active.any()):
+        z = precondition(r)
+        rz_next = _dot(r, z)
+        p = z + torch.where(iterations.reshape(bound.shape) > 0, rz_next / rz, 0.0) * p
+        rz = rz_next
+        Ap = operator(p)
+        # A sample that has converged stands still; its own quotient may be 0 / 0.
+        alpha = torch.where(active, rz / _dot(p, Ap), 0.0)
+        x = x + alpha * p
+        r = r - alpha * Ap
+        iterations += active.flatten()
+        active = active & (_dot(r, r) > bound)
+    left = b - operator(x)
+    scale = _dot(b, b).flatten().sqrt()
+    residual = torch.where(scale > 0, _dot(left, left).flatten().sqrt() / scale, 0.0)
+    return Iterate(x, iterations, residual, ~active.flatten())
+
+
+def _dot(a: Float[Tensor, "batch *space"], b: Float[Tensor, "batch *space"]) -> Float[Tensor, "batch ..."]:
+    """One number a sample, shaped to broadcast."""
+    return (a * b).flatten(1).sum(dim=1).reshape(-1, *(1,) * (a.ndim - 1))
