@@ -1,10 +1,40 @@
 """Learned propagators, and the surrogate that gives them units."""
 
-from duhamel.operators.base import Operator
+from duhamel.operators.base import Component, Operator
+from duhamel.operators.cape import CAPE
+from duhamel.operators.conditioning import (
+    Concatenation,
+    Conditioning,
+    Embedding,
+    FiLM,
+    FourierFeatures,
+    Raw,
+    Unconditioned,
+)
 from duhamel.operators.fno import FNO
+from duhamel.operators.mgno import MgNO
 from duhamel.operators.neuralop_fno import NeuralopFNO
 from duhamel.operators.normaliser import Normaliser
 from duhamel.operators.persistence import Persistence
 from duhamel.operators.surrogate import OutsideTrainedRange, Surrogate, load
 
-__all__ = ["FNO", "NeuralopFNO", "Normaliser", "Operator", "OutsideTrainedRange", "Persistence", "Surrogate", "load"]
+__all__ = [
+    "CAPE",
+    "FNO",
+    "Component",
+    "Concatenation",
+    "Conditioning",
+    "Embedding",
+    "FiLM",
+    "FourierFeatures",
+    "MgNO",
+    "NeuralopFNO",
+    "Normaliser",
+    "Operator",
+    "OutsideTrainedRange",
+    "Persistence",
+    "Raw",
+    "Surrogate",
+    "Unconditioned",
+    "load",
+]

@@ -3,11 +3,20 @@
 import copy
 import inspect
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
 from duhamel.fields import Grid, Parameters, Problem, State
+
+
+@dataclass(frozen=True)
+class Component:
+    """A choice inside an operator (how parameters enter, say) as a frozen dataclass of plain values and components.
+
+    YAML names it by `_target_`, and a saved card writes it down in the same way.
+    """
 
 
 class Operator(nn.Module, ABC):
@@ -16,12 +25,18 @@ class Operator(nn.Module, ABC):
     `forward` returns the increment u(t + dt) - u(t) in units of the increments met in training, so that an operator
     that returns zeros is persistence; for a stationary problem it returns the normalised solution. Channel and
     parameter counts come from the `problem`, never from configuration. Constructor arguments after `problem` must be
-    plain values (numbers, strings, tuples of them): they are recorded, and rebuild the operator from a saved card.
+    plain values (numbers, strings, tuples of them) or a `Component`: they are recorded, and rebuild the operator from a
+    saved card.
 
-    resolution_bound: whether the operator works at the trained number of grid points only.
+    resolution_bound: why the operator is another map at another number of grid points; empty where it is not, that is,
+        where it converges under refinement.
+    shift_period: shifts along periodic axes by multiples of so many points commute with the operator; 0: no claim.
+    blind: why the operator ignores the numbers among the parameters; empty where it does not.
     """
 
-    resolution_bound: ClassVar[bool] = False
+    resolution_bound: str = ""
+    shift_period: int = 0
+    blind: str = ""
     arguments: dict[str, Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Operator":

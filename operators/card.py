@@ -2,11 +2,11 @@
 
 import importlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from duhamel.fields import Problem, Statistics
-from duhamel.operators.base import Operator
+from duhamel.operators.base import Component, Operator
 from duhamel.version import __version__
 
 FORMAT = 1
@@ -67,26 +67,41 @@ def trained_range(problem: Problem, statistics: Statistics) -> dict[str, tuple[f
 
 def describe(operator: Operator) -> dict[str, Any]:
     """`_target_` and arguments from which `build` makes the operator again."""
-    arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in operator.arguments.items()}
-    return {"_target_": f"{PACKAGE}.{type(operator).__name__}", **arguments}
+    return {"_target_": f"{PACKAGE}.{type(operator).__name__}", **{k: _plain(v) for k, v in operator.arguments.items()}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Component):
+        arguments = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {"_target_": f"{PACKAGE}.{type(value).__name__}", **arguments}
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
 def build(description: dict[str, Any], problem: Problem, *, path: str) -> Operator:
     """An untrained operator from its description; nothing outside `duhamel.operators` is ever looked up.
 
-    Raises ValueError for a target that is not an exported Operator.
+    Raises ValueError for a target that is not an exported Operator, or within it an exported Component.
     """
+    operator: Operator = _made(description, Operator, problem, path=path)
+    return operator
+
+
+def _made(description: dict[str, Any], kind: type, *positional: Any, path: str) -> Any:
     package, _, name = str(description.get("_target_")).rpartition(".")
     module = importlib.import_module(PACKAGE)
     found = getattr(module, name, None) if package == PACKAGE and name in module.__all__ else None
-    if not (isinstance(found, type) and issubclass(found, Operator) and found is not Operator):
-        raise ValueError(f"{path}: operator {description.get('_target_')!r} is not an operator of {PACKAGE}")
-    arguments = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in description.items()
-        if key != "_target_"
-    }
+    if not (isinstance(found, type) and issubclass(found, kind) and found is not kind):
+        what = "operator" if kind is Operator else "component"
+        article = "an" if kind is Operator else "a"
+        raise ValueError(f"{path}: {what} {description.get('_target_')!r} is not {article} {what} of {PACKAGE}")
+    arguments = {key: _rebuilt(value, path) for key, value in description.items() if key != "_target_"}
     try:
-        return found(problem, **arguments)
+        return found(*positional, **arguments)
     except TypeError as error:
         raise ValueError(f"{path}: {name} does not take the arguments of the card ({error})") from error
+
+
+def _rebuilt(value: Any, path: str) -> Any:
+    if isinstance(value, dict):
+        return _made(value, Component, path=path)
+    return tuple(_rebuilt(v, path) for v in value) if isinstance(value, list) else value
