@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from duhamel.datasets.joined import parts_of
 from duhamel.datasets.schema import Source
 from duhamel.fields import Problem, Quantity
 
@@ -67,12 +68,14 @@ def check_unseen(tests: Sequence[Path], seen: Sequence[Path]) -> None:
 
 def content_hash(paths: Sequence[Path], *, n_blocks: int = 64, block: int = 4096) -> str:
     """Identifies what files hold, at a cost that does not grow with them: sizes, root attributes, evenly spaced blocks.
+    Of a virtual data set, also of the files that it points at.
 
     Independent of the files' names and place. It tells versions of a data set apart; it is no protection against
     somebody who wants to deceive.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for path in paths:
+    files = [file for path in paths for file in (path, *parts_of(path))]
+    for path in files:
         size = os.path.getsize(path)
         digest.update(f"size {size}".encode())
         with h5py.File(path, "r", locking="best-effort") as file:

@@ -9,6 +9,8 @@ from pathlib import Path
 Paths = str | Path | Sequence[str | Path]
 
 SUFFIXES = (".hdf5", ".h5")
+# Ending of a folder that holds the shards of the data set beside it: no pattern means both.
+SHARDS = ".shards"
 # The Well's names of the folders that are the parts of a data set.
 TRAIN, VALIDATION, TEST = "train", "valid", "test"
 
@@ -73,7 +75,8 @@ def expand(path: Paths) -> tuple[Path, ...]:
     entries = [path] if isinstance(path, str | Path) else list(path)
     found: list[Path] = []
     for entry in map(str, entries):
-        matches = [Path(match) for match in sorted(glob(entry))] if has_magic(entry) else [Path(entry)]
+        matched = [Path(match) for match in sorted(glob(entry))] if has_magic(entry) else [Path(entry)]
+        matches = [m for m in matched if m.suffix != SHARDS or not m.is_dir()] if len(matched) > 1 else matched
         if not matches:
             raise ValueError(f"no file matches {entry!r}")
         for match in matches:

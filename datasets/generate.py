@@ -1,155 +1,98 @@
 """Data from the reference solver: `python -m duhamel.datasets.generate pde=burgers n_samples=1000 out=burgers.hdf5`."""
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import hydra
-import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
-from jaxtyping import Float
 from omegaconf import DictConfig
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from torch import Tensor
 
-from duhamel.datasets.provenance import ErrorEstimate, Provenance
-from duhamel.datasets.writer import Writer
-from duhamel.fields import Grid, Parameters
+from duhamel.datasets.joined import parts_of
+from duhamel.datasets.launchers import Launcher, Processes
+from duhamel.datasets.provenance import ErrorEstimate
+from duhamel.datasets.recipe import Recipe
+from duhamel.datasets.shards import Shards, usual_size
 from duhamel.pdes import PDE
-from duhamel.solvers import estimated_error, reference_solver, reference_trajectory, refined
 
-METHOD = "relative L2 over all states after the first, against a solve with twice the points and time steps"
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-
-
-def draw(pde: PDE, grid: Grid, indices: Iterable[int], *, seed: int) -> tuple[Float[Tensor, "batch ..."], Parameters]:
-    """Initial states and parameters of the samples of these indices; each depends on (seed, index) only."""
-    states, scalars, fields = [], [], []
-    for index in indices:
-        entropy = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)
-        generator = torch.Generator().manual_seed(int(entropy[0]))
-        states.append(pde.sample_initial(grid, 1, generator))
-        params = pde.sample_params(grid, 1, generator)
-        scalars.append(params.scalars)
-        fields.append(params.fields)
-    return torch.cat(states), Parameters(torch.cat(scalars), torch.cat(fields))
+# Bytes up to which a data set is one plain file unless asked otherwise.
+PLAIN_UP_TO = 1 << 28
+# Overrides that say who makes the data: left out of the provenance, so that bits do not depend on it.
+EXECUTION = ("launcher", "workers", "scheduler", "part", "parts", "overwrite", "hydra")
 
 
 def generate(
-    pde: PDE,
-    grid: Grid,
+    recipe: Recipe,
     out: Path,
     *,
-    n_samples: int,
-    dt: float,
-    n_steps: int,
-    refine: int,
-    substeps: int,
-    seed: int,
-    batch_size: int,
-    error_samples: int,
     command: str,
-    dtype: torch.dtype = torch.float64,
-    stored_dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
+    launcher: Launcher | None = None,
+    shard_size: int | None = None,
+    plain: bool | None = None,
+    part: int = 0,
+    parts: int = 1,
     overwrite: bool = False,
 ) -> ErrorEstimate:
-    """Draw, solve and write `n_samples` trajectories; returns the error that the file states.
+    """Draw, solve and write a data set; returns the error that it states.
 
-    The error is estimated first, on the first `error_samples` samples (all of them, where there are fewer): a
-    resolution that fails does so before the long part. A sample that cannot be solved ends the run with a ValueError
-    that names it, and without a file: to draw another in its place would leave the hard cases out.
+    Shards, made in any order by the launcher, lie in a folder beside `out` until all are there; then `out` appears. A
+    run that was killed at whatever point is resumed by the same call. The error is estimated first: a resolution that
+    fails does so before the long part. A sample that cannot be solved ends the run with a ValueError that names it: to
+    draw another in its place would leave the hard cases out.
+
+    shard_size: samples of a shard, a multiple of the batch size; by default such that there are about 64 shards.
+    plain: whether `out` holds the data itself; else it is an HDF5 virtual data set over the shards, which stay. By
+        default plain up to 256 MiB.
+    part, parts: make every `parts`-th shard only, from number `part` on; whoever finds all shards there joins them.
+    overwrite: remove `out` and its shards first.
     """
-    for name, value in (("n_samples", n_samples), ("batch_size", batch_size), ("error_samples", error_samples)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    if Path(out).exists() and not overwrite:
-        raise FileExistsError(f"{out} exists; choose another name or set overwrite=true")
-    problem = pde.problem(grid, dt)
-
-    def batches(n: int) -> Iterator[tuple[int, Tensor, Parameters]]:
-        """Index of its first sample, initial states, parameters."""
-        for start in range(0, n, batch_size):
-            u0, params = draw(pde, grid, range(start, min(start + batch_size, n)), seed=seed)
-            yield start, u0.to(device, dtype), params.to(device, dtype)
-
-    def solved(u0: Tensor, params: Parameters) -> Tensor:
-        return reference_trajectory(pde, u0, params, grid, dt, n_steps, refine=refine, substeps=substeps)
-
-    def judged(u0: Tensor, params: Parameters) -> Tensor:
-        return estimated_error(pde, u0, params, grid, dt, n_steps, refine=refine, substeps=substeps)
-
-    def checked(solve: Callable[[Tensor, Parameters], Tensor], start: int, u0: Tensor, params: Parameters) -> Tensor:
-        try:
-            return solve(u0, params)
-        except ValueError:
-            for i in range(len(u0)):
-                try:
-                    solve(u0[i : i + 1], params[i : i + 1])
-                except ValueError as error:
-                    values = zip((q.name for q in problem.scalars), params.scalars[i].tolist(), strict=True)
-                    named = ", ".join((f"seed {seed}", *(f"{name} {value:.6g}" for name, value in values)))
-                    # The solver counts in the batch it is given, which holds this sample alone.
-                    said = str(error).removeprefix("sample 0: ")
-                    raise ValueError(
-                        f"{out} is not written: sample {start + i} of {n_samples} ({named}) cannot be solved with "
-                        f"refine={refine} and substeps={substeps}: {said}. Or draw from an easier family (pde.*)"
-                    ) from error
-            raise
-
+    if not 0 <= part < parts:
+        raise ValueError(f"part must be one of 0 to parts - 1, got part = {part} of parts = {parts}")
+    if plain and parts > 1:
+        raise ValueError("a data set made in parts is a virtual one (plain=false): its shards must stay")
+    if plain is None:
+        plain = parts == 1 and recipe.n_samples * recipe.bytes_per_sample <= PLAIN_UP_TO
+    shards = Shards(recipe=recipe, out=Path(out).resolve(), size=shard_size or usual_size(recipe), command=command)
+    if overwrite:
+        shards.out.unlink(missing_ok=True)
+        shards.remove()
+    if shards.out.exists() and not shards.folder.is_dir():
+        raise FileExistsError(f"{shards.out} exists; choose another name or set overwrite=true")
+    shards.claim()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn()) as progress:
-        n_judged = min(error_samples, n_samples)
-        judging = progress.add_task("estimating the error", total=n_judged)
-        errors = []
-        for start, u0, params in batches(n_judged):
-            errors.append(checked(judged, start, u0, params).cpu())
-            progress.advance(judging, len(u0))
-        measured = torch.cat(errors).double()
-        estimate = ErrorEstimate(
-            mean=float(measured.mean()), maximum=float(measured.max()), n_samples=n_judged, method=METHOD
-        )
-        fine = refined(grid, refine)
-        provenance = Provenance(
-            problem=problem,
-            solver=type(reference_solver(pde, fine, dt, substeps=substeps)).__name__,
-            dtype=str(dtype).removeprefix("torch."),
-            n=fine.shape,
-            substeps=0 if problem.steady else substeps,
-            estimated_error=estimate,
-            seed=seed,
-            command=command,
-        )
-        # Of a stationary trajectory, (guess, solution), the solution is stored.
-        first = 1 if problem.steady else 0
-        solving = progress.add_task("solving", total=n_samples)
-        with Writer(
-            out,
-            provenance,
-            n_trajectories=n_samples,
-            n_times=n_steps + 1 - first,
-            dtype=stored_dtype,
-            overwrite=overwrite,
-        ) as writer:
-            for start, u0, params in batches(n_samples):
-                writer.append(checked(solved, start, u0, params)[:, first:], params)
-                progress.advance(solving, len(u0))
+        judging = progress.add_task("estimating the error", total=None)
+        torch.set_num_threads(recipe.threads)
+        estimate = shards.estimate
+        progress.remove_task(judging)
+        if shards.out.exists() and not parts_of(shards.out):
+            # Killed after the last rename.
+            shards.remove()
+            return estimate
+        mine = range(part, len(shards), parts)
+        missing = sorted(set(mine) & set(shards.missing()))
+        counts = {shard: len(shards.samples(shard)) for shard in mine}
+        done = sum(counts[shard] for shard in mine if shard not in missing)
+        solving = progress.add_task("solving", total=sum(counts.values()), completed=done)
+        for shard in (launcher or Processes())(shards.make, missing):
+            progress.advance(solving, counts[shard])
+    if not shards.missing():
+        shards.join(plain=plain)
     return estimate
 
 
 @hydra.main(config_path="pkg://duhamel.conf", config_name="generate", version_base="1.3")
 def main(config: DictConfig) -> None:
-    """Generate one file as the configuration says."""
+    """Generate one data set as the configuration says."""
     for name in ("dtype", "stored_dtype"):
         if config[name] not in DTYPES:
             raise ValueError(f"{name} must be one of {sorted(DTYPES)}, got {config[name]!r}")
-    torch.set_num_threads(config.threads)
     pde: PDE = hydra.utils.instantiate(config.pde)
-    estimate = generate(
-        pde,
-        pde.grid(tuple(config.shape)),
-        Path(config.out),
+    recipe = Recipe(
+        pde=pde,
+        grid=pde.grid(tuple(config.shape)),
         n_samples=config.n_samples,
         dt=float(config.dt),
         n_steps=config.n_steps,
@@ -158,12 +101,26 @@ def main(config: DictConfig) -> None:
         seed=config.seed,
         batch_size=config.batch_size,
         error_samples=config.error_samples,
-        command=shlex.join(["python", "-m", "duhamel.datasets.generate", *HydraConfig.get().overrides.task]),
+        threads=config.threads,
         dtype=DTYPES[config.dtype],
         stored_dtype=DTYPES[config.stored_dtype],
         device=config.device,
+    )
+    overrides = [o for o in HydraConfig.get().overrides.task if o.lstrip("+~").split("=")[0] not in EXECUTION]
+    estimate = generate(
+        recipe,
+        Path(config.out),
+        command=shlex.join(["python", "-m", "duhamel.datasets.generate", *overrides]),
+        launcher=hydra.utils.instantiate(config.launcher),
+        shard_size=config.shard_size,
+        plain=config.plain,
+        part=config.part,
+        parts=config.parts,
         overwrite=config.overwrite,
     )
+    if not Path(config.out).exists():
+        print(f"{config.out}: part {config.part} of {config.parts} is complete, others are not")
+        return
     print(
         f"{config.out}: {config.n_samples} trajectories; estimated relative L2 error of the solver: "
         f"mean {estimate.mean:.1e}, at most {estimate.maximum:.1e} of {estimate.n_samples} samples"

@@ -17,6 +17,7 @@ import numpy as np
 
 from duhamel.datasets.arrays import COMPONENT, SAMPLE, TIME, ArraySource, Variable
 from duhamel.datasets.coordinates import inferred, time_step
+from duhamel.datasets.joined import require_parts
 from duhamel.fields import Boundary, Grid, Problem, Quantity
 
 FIELDS = ("t0_fields", "t1_fields", "t2_fields")
@@ -37,6 +38,7 @@ def recognises(file: h5py.File) -> bool:
 
 def open_well(file: h5py.File, path: Path) -> ArraySource:
     """The source in a file of this layout; names, bounds, grid and dt from its provenance where it has one."""
+    require_parts(path)
     space = _texts(file["dimensions"].attrs.get("spatial_dims", ()))
     if not space:
         raise ValueError(f"{path}, group 'dimensions': attribute 'spatial_dims' is absent")

@@ -1,7 +1,10 @@
 """Our files: The Well's published layout, a root attribute `provenance`, and never half a file under the final name."""
 
+import math
 import os
+import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -60,7 +63,7 @@ class Writer:
         self.n_times = n_times
         self._refuse_nonfinite = isinstance(provenance, Provenance)
         self._n_written = 0
-        self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+        self._partial = partial(self.path)
         if n_trajectories < 1:
             raise ValueError(f"{path}: at least one trajectory is needed, got {n_trajectories}")
         if self.problem.steady != (n_times == 1):
@@ -78,9 +81,12 @@ class Writer:
 
     def __enter__(self) -> "Writer":
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(self.path)
         self._file = h5py.File(self._partial, "w")
         try:
             self._write_header()
+            self._flush()
+            reserve(self._partial, self._partial.stat().st_size + self._n_bytes)
         except BaseException:
             self._discard()
             raise
@@ -95,10 +101,15 @@ class Writer:
         if self._n_written != self.n_trajectories:
             self._discard()
             raise ValueError(f"{self.path}: {self.n_trajectories} trajectories promised, {self._n_written} written")
-        self._file.close()
-        _flush(self._partial)
-        os.replace(self._partial, self.path)
-        _flush(self.path.parent)
+        try:
+            self._flush()
+            size = self._file.id.get_filesize()
+            self._file.close()
+            os.truncate(self._partial, size)
+            publish(self._partial, self.path)
+        except BaseException:
+            self._discard()
+            raise
 
     def append(self, u: Float[Tensor, "batch time channel *space"], params: Parameters) -> None:
         """Store a batch: states (the solution alone where the problem is stationary) and their parameters."""
@@ -128,8 +139,23 @@ class Writer:
             self._file["scalars"][scalar.name][start:stop] = params.scalars[:, i].detach().cpu().numpy()
         self._n_written = stop
 
+    @property
+    def _n_bytes(self) -> int:
+        """Of all states, coefficients and scalars."""
+        values = self.n_times * len(self.problem.channels) + len(self.problem.coefficients)
+        per_sample = values * math.prod(self.problem.grid.shape) * self._dtype.itemsize + 8 * len(self.problem.scalars)
+        return self.n_trajectories * per_sample
+
+    def _flush(self) -> None:
+        try:
+            self._file.flush()
+        except RuntimeError as error:
+            raise OSError(f"{self._partial} cannot be written: {error}") from error
+
     def _discard(self) -> None:
-        self._file.close()
+        # A file that cannot be written cannot be closed either.
+        with suppress(OSError, RuntimeError):
+            self._file.close()
         self._partial.unlink(missing_ok=True)
 
     def _write_header(self) -> None:
@@ -185,6 +211,45 @@ class Writer:
             mask = np.zeros(n, dtype=bool)
             mask[[0, -1]] = True
             group.create_dataset("mask", data=mask)
+
+
+def partial(path: Path) -> Path:
+    """Where this process writes a file that will be `path` when it is complete."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
+
+
+def publish(written: Path, path: Path) -> None:
+    """Give a complete file its name, at once and after its bytes have reached the disk."""
+    _flush(written)
+    os.replace(written, path)
+    _flush(path.parent)
+
+
+def reserve(path: Path, n_bytes: int) -> None:
+    """Claim disk space: a full disk is an OSError now, not a file that HDF5 can neither write nor close later."""
+    if hasattr(os, "posix_fallocate"):
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            os.posix_fallocate(descriptor, 0, n_bytes)
+        finally:
+            os.close(descriptor)
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove what killed processes of this machine left of a file."""
+    for left in path.parent.glob(f".{path.name}.{socket.gethostname()}.*.partial"):
+        if not _alive(int(left.suffixes[-2][1:])):
+            left.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _names(names: Iterable[str]) -> np.ndarray:

@@ -17,6 +17,7 @@ from duhamel.datasets.findings import Verdict
 from duhamel.datasets.formats import open_source
 from duhamel.datasets.generate import generate
 from duhamel.datasets.provenance import ForeignProvenance
+from duhamel.datasets.recipe import Recipe
 from duhamel.datasets.survey import sudden_change
 from duhamel.datasets.writer import Writer
 from duhamel.fields import Parameters, Problem
@@ -196,11 +197,12 @@ def test_a_file_without_provenance_is_a_warning_and_an_unreadable_one_a_failure(
 
 
 def test_generated_files_pass(tmp_path: Path) -> None:
-    common = {"seed": 0, "batch_size": 8, "error_samples": 1, "command": "test"}
-    generate(Burgers(), Burgers().grid((64,)), tmp_path / "b.hdf5", n_samples=12, dt=0.02, n_steps=12, refine=8,
-             substeps=8, **common)  # type: ignore[arg-type]  # fmt: skip
-    generate(Darcy(), Darcy().grid((16, 16)), tmp_path / "d.hdf5", n_samples=12, dt=0.0, n_steps=1, refine=2,
-             substeps=1, **common)  # type: ignore[arg-type]  # fmt: skip
+    common = {"n_samples": 12, "seed": 0, "batch_size": 8, "error_samples": 1}
+    for name, pde, shape, how in (
+        ("b.hdf5", Burgers(), (64,), {"dt": 0.02, "n_steps": 12, "refine": 8, "substeps": 8}),
+        ("d.hdf5", Darcy(), (16, 16), {"dt": 0.0, "n_steps": 1, "refine": 2, "substeps": 1}),
+    ):
+        generate(Recipe(pde=pde, grid=pde.grid(shape), **common, **how), tmp_path / name, command="test")  # type: ignore[arg-type]
     for name in ("b.hdf5", "d.hdf5"):
         found = verdicts(tmp_path / name)
         assert set(found.values()) <= {Verdict.OK, Verdict.SKIPPED}, found

@@ -13,18 +13,19 @@ import pytest
 import torch
 
 from duhamel.datasets.formats import open_source
-from duhamel.datasets.generate import draw, generate
+from duhamel.datasets.generate import generate
+from duhamel.datasets.recipe import Recipe, draw
 from duhamel.fields import Grid, Parameters
-from duhamel.pdes import EQUATIONS, Advection, Burgers, Darcy
+from duhamel.pdes import EQUATIONS, PDE, Advection, Burgers, Darcy
 from duhamel.solvers import estimated_error, reference_trajectory
 
-RESOLUTION = {"dt": 0.05, "n_steps": 3, "refine": 8, "substeps": 16}
+SMALL = {"n_samples": 5, "dt": 0.05, "n_steps": 3, "refine": 8, "substeps": 16, "seed": 1, "batch_size": 5}
 
 
-def make(path: Path, *, n_samples: int = 5, batch_size: int = 5, seed: int = 1, **options: object) -> Path:
-    pde = Burgers()
-    settings = RESOLUTION | {"error_samples": 2, "command": "test"} | options
-    generate(pde, pde.grid((32,)), path, n_samples=n_samples, batch_size=batch_size, seed=seed, **settings)  # type: ignore[arg-type]
+def make(path: Path, pde: PDE | None = None, shape: tuple[int, ...] = (32,), **options: object) -> Path:
+    pde = pde or Burgers()
+    settings = SMALL | {"error_samples": 2} | options
+    generate(Recipe(pde=pde, grid=pde.grid(shape), **settings), path, command="test")  # type: ignore[arg-type]
     return path
 
 
@@ -71,9 +72,9 @@ def test_the_file_states_the_error_that_was_measured(tmp_path: Path) -> None:
 def test_stationary_problems_store_the_solution(tmp_path: Path) -> None:
     pde = Darcy()
     grid = pde.grid((8, 8))
-    generate(
-        pde, grid, tmp_path / "d.hdf5", n_samples=2, dt=0.0, n_steps=1, refine=2, substeps=1, seed=0, batch_size=2,
-        error_samples=1, command="test", stored_dtype=torch.float64,
+    make(
+        tmp_path / "d.hdf5", pde, (8, 8), n_samples=2, dt=0.0, n_steps=1, refine=2, substeps=1, seed=0, batch_size=2,
+        error_samples=1, stored_dtype=torch.float64,
     )  # fmt: skip
     with h5py.File(tmp_path / "d.hdf5") as file:
         assert file["t0_fields/pressure"].shape == (2, 1, 8, 8)
@@ -88,10 +89,11 @@ def test_stationary_problems_store_the_solution(tmp_path: Path) -> None:
 
 def test_an_exact_solver_states_a_rounding_error(tmp_path: Path) -> None:
     pde = Advection()
-    estimate = generate(
-        pde, pde.grid((32,)), tmp_path / "a.hdf5", n_samples=1, dt=0.1, n_steps=2, refine=1, substeps=1, seed=0,
-        batch_size=1, error_samples=9, command="test",
+    recipe = Recipe(
+        pde=pde, grid=pde.grid((32,)), n_samples=1, dt=0.1, n_steps=2, refine=1, substeps=1, seed=0, batch_size=1,
+        error_samples=9,
     )  # fmt: skip
+    estimate = generate(recipe, tmp_path / "a.hdf5", command="test")
     assert estimate.n_samples == 1 and estimate.maximum < 1e-12
 
 
@@ -115,14 +117,16 @@ def test_a_sample_that_is_not_resolved_is_named_and_no_file_is_left(tmp_path: Pa
             return replace(params, scalars=torch.full_like(params.scalars, 1e-5 if hard else 0.03))
 
     seed_of_hard = int(np.random.SeedSequence([3, 4]).generate_state(1, np.uint64)[0])
-    pde = OneHard()
-    settings = RESOLUTION | {"n_samples": 7, "seed": 3, "batch_size": 3, "command": "test"}
+    hard = {"pde": OneHard(), "n_samples": 7, "seed": 3, "batch_size": 3}
     for error_samples in (1, 7):  # met while solving, and while estimating the error
         with pytest.raises(ValueError, match=r"sample 4 of 7 \(seed 3, viscosity 1e-05\).*refine=8") as said:
-            generate(pde, pde.grid((32,)), tmp_path / "f.hdf5", error_samples=error_samples, **settings)  # type: ignore[arg-type]
+            make(tmp_path / "f.hdf5", error_samples=error_samples, **hard)  # type: ignore[arg-type]
         assert all(part in str(said.value) for part in ("spectral tail", "a larger refine", "substeps"))
         assert "sample 0" not in str(said.value) and "sample 1" not in str(said.value)
-        assert not list(tmp_path.iterdir())
+        assert not (tmp_path / "f.hdf5").exists()
+        (tmp_path / "f.shards").rename(tmp_path / f"after {error_samples}")
+    assert open_source(tmp_path / "after 1" / "00000.hdf5").n_trajectories == 3, "what was complete is usable"
+    assert not list((tmp_path / "after 7").glob("*.hdf5"))
 
 
 def test_every_equation_has_a_configuration_that_builds_it() -> None:
