@@ -3,7 +3,14 @@
 from duhamel.fields.boundary import Boundary, Centring
 from duhamel.fields.grid import Grid
 from duhamel.fields.problem import Problem, Quantity
-from duhamel.fields.random_fields import GaussianField, LogNormalField, RandomField, ThresholdedField
+from duhamel.fields.random_fields import (
+    GaussianField,
+    LogisticField,
+    LogNormalField,
+    RandomField,
+    ThresholdedField,
+    VanishingField,
+)
 from duhamel.fields.rollout import Propagator, State, first_non_finite_step, recomputed, rollout
 from duhamel.fields.statistics import Moments, Statistics
 from duhamel.fields.trajectory import Parameters, Trajectory
@@ -15,6 +22,7 @@ __all__ = [
     "GaussianField",
     "Grid",
     "LogNormalField",
+    "LogisticField",
     "Moments",
     "Parameters",
     "Problem",
@@ -25,6 +33,7 @@ __all__ = [
     "Statistics",
     "ThresholdedField",
     "Trajectory",
+    "VanishingField",
     "first_non_finite_step",
     "recomputed",
     "resample",

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from duhamel.fields.boundary import Boundary
 from duhamel.fields.grid import Grid
 
 
@@ -107,3 +108,28 @@ class LogNormalField:
 
     def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
         return self.median * torch.exp(self.field.sample(grid, n_samples, generator))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogisticField:
+    """1 / (1 + exp(-field)): values between 0 and 1, densities and fractions."""
+
+    field: RandomField
+
+    def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
+        return torch.sigmoid(self.field.sample(grid, n_samples, generator))
+
+
+@dataclass(frozen=True, kw_only=True)
+class VanishingField:
+    """field * prod sin(pi x / L) over the Dirichlet axes: zero on their ends, odd where the field is even."""
+
+    field: RandomField
+
+    def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
+        u = self.field.sample(grid, n_samples, generator)
+        for axis, (x, left, side) in enumerate(zip(grid.coordinates(), grid.origin, grid.extent, strict=True)):
+            if grid.boundary[axis] is Boundary.DIRICHLET:
+                wave = torch.sin(math.pi / side * (x - left)).to(u.device)
+                u = u * wave.reshape(-1, *(1,) * (grid.ndim - 1 - axis))
+        return u

@@ -104,14 +104,3 @@ def resolved_modes(grid: Grid, *, fraction: float = 1.0, device: torch.device | 
     for axis, n in enumerate(grid.shape):
         kept = kept & (_mode_numbers(grid, axis, device).abs() < fraction * n / 3)
     return kept
-
-
-def spectral_tail(u_hat: Complex[Tensor, "batch channel *mode"], grid: Grid) -> Float[Tensor, " batch"]:
-    """max |u_hat| over the modes past 0.9 of the 2/3 rule's cut, relative to max |u_hat| over all modes.
-
-    Follows the spatial error of a pseudo-spectral solution within about one order of magnitude. Zero for a zero state.
-    """
-    resolved = resolved_modes(grid, fraction=0.9, device=u_hat.device)
-    magnitude = u_hat.abs()
-    tail = magnitude.masked_fill(resolved, 0).flatten(1).amax(dim=1)
-    return tail / magnitude.flatten(1).amax(dim=1).clamp_min(torch.finfo(tail.dtype).tiny)

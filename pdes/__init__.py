@@ -4,9 +4,16 @@ from duhamel.pdes.advection import Advection
 from duhamel.pdes.base import PDE, EvolutionPDE
 from duhamel.pdes.burgers import Burgers
 from duhamel.pdes.darcy import Darcy
+from duhamel.pdes.fisher_kpp import FisherKPP
+from duhamel.pdes.heat import Heat
+from duhamel.pdes.kdv import KdV
+from duhamel.pdes.kuramoto_sivashinsky import KuramotoSivashinsky
 from duhamel.pdes.sampling import Distribution, LogUniform, Uniform
+from duhamel.pdes.semilinear import LinearPDE, SemilinearPDE
 
-EQUATIONS: dict[str, type[PDE]] = {pde.name: pde for pde in (Advection, Burgers, Darcy)}
+EQUATIONS: dict[str, type[PDE]] = {
+    pde.name: pde for pde in (Advection, Burgers, Darcy, FisherKPP, Heat, KdV, KuramotoSivashinsky)
+}
 
 __all__ = [
     "EQUATIONS",
@@ -16,6 +23,12 @@ __all__ = [
     "Darcy",
     "Distribution",
     "EvolutionPDE",
+    "FisherKPP",
+    "Heat",
+    "KdV",
+    "KuramotoSivashinsky",
+    "LinearPDE",
     "LogUniform",
+    "SemilinearPDE",
     "Uniform",
 ]

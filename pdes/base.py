@@ -17,9 +17,11 @@ class PDE(ABC):
     """
 
     name: ClassVar[str]
-    channels: ClassVar[tuple[Quantity, ...]]
-    scalars: ClassVar[tuple[Quantity, ...]] = ()
-    coefficients: ClassVar[tuple[Quantity, ...]] = ()
+    channels: tuple[Quantity, ...]
+    scalars: tuple[Quantity, ...] = ()
+    coefficients: tuple[Quantity, ...] = ()
+    # Whether space is a continuum: a lattice of oscillators has no finer grid.
+    continuous: ClassVar[bool] = True
 
     def problem(self, grid: Grid, dt: float) -> Problem:
         return Problem(
@@ -30,6 +32,15 @@ class PDE(ABC):
             grid=grid,
             dt=dt,
         )
+
+    def require_params(self, params: Parameters) -> None:
+        """ValueError where a scalar lies outside of the bounds that the physics sets."""
+        for quantity, values in zip(self.scalars, params.scalars.detach().unbind(1), strict=True):
+            if not bool(((values >= quantity.minimum) & (values <= quantity.maximum)).all()):
+                raise ValueError(
+                    f"{self.name}: {quantity.name} must lie in [{quantity.minimum:g}, {quantity.maximum:g}], got "
+                    f"values from {float(values.min()):g} to {float(values.max()):g}"
+                )
 
     @abstractmethod
     def grid(self, shape: tuple[int, ...]) -> Grid:
@@ -96,9 +107,3 @@ def integral(u: Float[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
     for h in grid.spacing:
         volume *= h
     return volume * u.sum(dim=tuple(range(-grid.ndim, 0)))
-
-
-def require_line(pde: PDE, shape: tuple[int, ...]) -> None:
-    """ValueError unless there is exactly one space axis."""
-    if len(shape) != 1:
-        raise ValueError(f"{pde.name} is an equation in one space dimension, got a grid of shape {shape}")

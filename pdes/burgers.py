@@ -1,19 +1,19 @@
 """Viscous Burgers equation on a circle."""
 
-import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
-from duhamel.fields import Boundary, Centring, GaussianField, Grid, Parameters, Quantity, RandomField
-from duhamel.fields.spectral import derivative
-from duhamel.pdes.base import EvolutionPDE, integral, per_sample, require_line
+from duhamel.fields import GaussianField, Grid, Parameters, Quantity, RandomField
+from duhamel.fields.fourier_space import FourierSpace
+from duhamel.pdes.base import integral
 from duhamel.pdes.sampling import Distribution, LogUniform
+from duhamel.pdes.semilinear import SemilinearPDE, factor
 
 VISCOSITIES = LogUniform(0.008, 0.03)
 SMOOTH_WAVES = GaussianField(sigma=25.0, tau=5.0, alpha=2.0, n_modes=8, zero_mean=True)
 
 
-class Burgers(EvolutionPDE):
+class Burgers(SemilinearPDE):
     """u_t + (u^2 / 2)_x = nu u_xx on a periodic interval; the scalar `viscosity` is nu.
 
     initial: distribution of u(x, 0). The default, that of Li et al. (2021) without its constant mode and cut at mode 8,
@@ -24,40 +24,24 @@ class Burgers(EvolutionPDE):
     name = "burgers"
     channels = (Quantity("velocity"),)
     scalars = (Quantity("viscosity", minimum=0.0),)
+    dimensions = (1,)
 
     def __init__(
-        self,
-        *,
-        length: float = 1.0,
-        viscosity: Distribution = VISCOSITIES,
-        initial: RandomField = SMOOTH_WAVES,
+        self, *, length: float = 1.0, viscosity: Distribution = VISCOSITIES, initial: RandomField = SMOOTH_WAVES
     ) -> None:
-        self.length = length
-        self.viscosity = viscosity
-        self.initial = initial
+        super().__init__(length=length, initial=initial, distributions=(viscosity,))
 
-    def grid(self, shape: tuple[int, ...]) -> Grid:
-        require_line(self, shape)
-        return Grid(shape=shape, extent=(self.length,), boundary=(Boundary.PERIODIC,), centring=Centring.NODE)
+    def symbol(self, params: Parameters, space: FourierSpace) -> Float[Tensor, "batch channel mode"]:
+        nu = factor(params, 0, space)
+        return nu * space.laplacian(device=nu.device)
 
-    def tendency(
-        self, u: Float[Tensor, "batch channel *space"], params: Parameters, grid: Grid
-    ) -> Float[Tensor, "batch channel *space"]:
-        require_line(self, grid.shape)
-        diffusion = per_sample(params.scalars[:, 0], u) * derivative(u, grid, 0, order=2)
-        return diffusion - derivative(u**2 / 2, grid, 0)
+    def nonlinear(
+        self, v: Complex[Tensor, "batch channel mode"], params: Parameters, space: FourierSpace
+    ) -> Complex[Tensor, "batch channel mode"]:
+        return space.partial(0, space.modes(-0.5 * space.samples(v) ** 2))
 
     def invariants(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
         return {"mass": integral(u.select(-1 - grid.ndim, 0), grid)}
 
     def dissipated(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
         return {"energy": integral(u.select(-1 - grid.ndim, 0) ** 2 / 2, grid)}
-
-    def sample_initial(
-        self, grid: Grid, n_samples: int, generator: torch.Generator
-    ) -> Float[Tensor, "batch channel *space"]:
-        return self.initial.sample(grid, n_samples, generator).unsqueeze(1)
-
-    def sample_params(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Parameters:
-        viscosity = self.viscosity.sample(n_samples, generator)
-        return Parameters(viscosity.unsqueeze(1), viscosity.new_zeros(n_samples, 0, *grid.shape))

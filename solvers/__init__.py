@@ -1,27 +1,30 @@
-"""Reference numerics; importing a solver registers it for its equation."""
+"""Reference numerics; importing a solver registers it for its equations."""
 
-from duhamel.solvers.advection import FourierShift
-from duhamel.solvers.base import EXACT, Solver, reference_solver
-from duhamel.solvers.burgers import BurgersETDRK4
+from duhamel.solvers.base import EXACT, Solver, UnresolvedError, reference_solver
 from duhamel.solvers.conjugate_gradients import conjugate_gradients
 from duhamel.solvers.darcy import DarcyFiniteVolume, solve_darcy
 from duhamel.solvers.elliptic import EllipticSolution, solve_diffusion
 from duhamel.solvers.etdrk import ETDRK4, etdrk4_coefficients
 from duhamel.solvers.fast_poisson import FastPoisson, ScaledLaplacian
+from duhamel.solvers.linear import FourierExponential
 from duhamel.solvers.multigrid import Multigrid
 from duhamel.solvers.refinement import estimated_error, reference_trajectory, refined
+from duhamel.solvers.transfer import CellMeans, PointValues, Transfer
 
 __all__ = [
     "ETDRK4",
     "EXACT",
-    "BurgersETDRK4",
+    "CellMeans",
     "DarcyFiniteVolume",
     "EllipticSolution",
     "FastPoisson",
-    "FourierShift",
+    "FourierExponential",
     "Multigrid",
+    "PointValues",
     "ScaledLaplacian",
     "Solver",
+    "Transfer",
+    "UnresolvedError",
     "conjugate_gradients",
     "estimated_error",
     "etdrk4_coefficients",

@@ -9,8 +9,20 @@ from torch import Tensor
 
 from duhamel.fields import Grid, Parameters
 from duhamel.pdes import PDE
+from duhamel.solvers.transfer import Transfer
 
 EXACT: Final = sys.maxsize
+
+
+class UnresolvedError(ValueError):
+    """The grid or the step does not hold the solution.
+
+    tail: the relative size of what lies past the resolved part of the spectrum; near 1, inf or nan after a blow-up.
+    """
+
+    def __init__(self, message: str, tail: float) -> None:
+        super().__init__(message)
+        self.tail = tail
 
 
 @runtime_checkable
@@ -19,9 +31,11 @@ class Solver(Protocol):
 
     order: of the error as the step shrinks: the time step of an evolution, the mesh width of a stationary problem.
         `EXACT` where the only error is rounding.
+    transfer: what its states stand for (point values, means over cells) when they pass to other grids.
     """
 
     order: ClassVar[int]
+    transfer: ClassVar[Transfer]
 
     def __call__(
         self, u: Float[Tensor, "batch channel *space"], params: Parameters

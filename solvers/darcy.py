@@ -15,6 +15,7 @@ from duhamel.fields import Grid, Parameters
 from duhamel.pdes import Darcy
 from duhamel.pdes.diffusion import diffusion, require_dirichlet_cells, transmissibilities
 from duhamel.solvers.base import Solver, reference_solver
+from duhamel.solvers.transfer import CellMeans, Transfer
 
 
 def solve_darcy(
@@ -96,6 +97,7 @@ class DarcyFiniteVolume:
     """
 
     order: ClassVar[int] = 2
+    transfer: ClassVar[Transfer] = CellMeans()
 
     def __init__(
         self, grid: Grid, *, source: float = 1.0, solve: Callable[[Tensor, Tensor, Grid], Tensor] = solve_darcy

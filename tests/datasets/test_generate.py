@@ -65,7 +65,7 @@ def test_the_file_states_the_error_that_was_measured(tmp_path: Path) -> None:
     assert provenance["estimated_error"]["max"] == pytest.approx(float(error.max()), rel=1e-6)
     assert provenance["estimated_error"]["mean"] == pytest.approx(float(error.mean()), rel=1e-6)
     assert 0 < provenance["estimated_error"]["max"] < 1e-2
-    expected = {"n": [256], "substeps": 16, "seed": 1, "dtype": "float64", "solver": "BurgersETDRK4", "dt": 0.05}
+    expected = {"n": [256], "substeps": 16, "seed": 1, "dtype": "float64", "solver": "ETDRK4", "dt": 0.05}
     assert {key: provenance[key] for key in expected} == expected
 
 

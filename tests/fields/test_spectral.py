@@ -10,7 +10,6 @@ from duhamel.fields.spectral import (
     derivative,
     derivative_symbol,
     resolved_modes,
-    spectral_tail,
     to_modes,
     to_samples,
     wavenumbers,
@@ -90,14 +89,6 @@ def test_two_thirds_rule_removes_every_alias_of_a_product(n: int) -> None:
     j = int(kept.nonzero().max())
     assert n - 2 * j > j
     assert 3 * (j + 1) >= n, "more modes are thrown away than the rule asks for"
-
-
-def test_spectral_tail_reads_the_relative_size_of_unresolved_modes() -> None:
-    grid = circle(60, length=1.0)
-    x = 2 * math.pi * grid.coordinates()[0]
-    u = torch.stack([torch.cos(x), torch.cos(x) + 1e-3 * torch.cos(19 * x), 7 * torch.cos(17 * x), 0 * x])
-    tail = spectral_tail(to_modes(u.unsqueeze(1), grid), grid)
-    torch.testing.assert_close(tail, torch.tensor([0, 1e-3, 0, 0], dtype=torch.float64), atol=1e-14, rtol=0)
 
 
 def test_constants_made_in_inference_mode_serve_gradients() -> None:

@@ -11,7 +11,15 @@ from omegaconf import OmegaConf
 from duhamel.fields import GaussianField, LogNormalField
 from duhamel.pdes import EQUATIONS, PDE, Burgers, Darcy, LogUniform, Uniform
 
-SHAPES = {"advection": (32,), "burgers": (32,), "darcy": (12, 10)}
+SHAPES = {
+    "advection": (32,),
+    "burgers": (32,),
+    "darcy": (12, 10),
+    "fisher_kpp": (12, 10),
+    "heat": (6, 5, 4),
+    "kdv": (32,),
+    "kuramoto_sivashinsky": (32,),
+}
 CONF = Path(__file__).parents[2] / "conf" / "pde"
 
 
@@ -82,6 +90,6 @@ def test_permeabilities(generator: torch.Generator) -> None:
 
 
 def test_equations_in_one_dimension_refuse_two() -> None:
-    for name in ("advection", "burgers"):
+    for name in ("advection", "burgers", "kdv", "kuramoto_sivashinsky"):
         with pytest.raises(ValueError, match="one space dimension"):
             EQUATIONS[name]().grid((8, 8))

@@ -1,14 +1,15 @@
-"""The ETDRK4 kernel on equations that no registered solver covers."""
+"""The ETDRK4 kernel and what it has in common with exact exponentials."""
 
 import math
 from itertools import pairwise
 
+import pytest
 import torch
 from torch import Tensor
 
 from duhamel.fields import Boundary, Centring, Grid, Parameters
-from duhamel.fields.spectral import derivative_symbol, resolved_modes, to_modes, to_samples
-from duhamel.solvers import ETDRK4, etdrk4_coefficients
+from duhamel.pdes import Burgers, FisherKPP, Heat, KdV
+from duhamel.solvers import ETDRK4, etdrk4_coefficients, reference_solver
 
 
 def test_coefficients_are_the_closed_forms_where_those_are_safe() -> None:
@@ -35,50 +36,64 @@ def test_coefficients_at_zero_are_those_of_runge_kutta() -> None:
 
 
 def test_an_odd_symbol_keeps_fourth_order() -> None:
-    """KdV, u_t + 6 u u_x + u_xxx = 0, against its soliton c/2 sech^2(sqrt(c)/2 (x - ct)).
-
-    With the imaginary parts of the coefficients dropped this falls to first order.
-    """
-    length, n, speed, T = 40.0, 256, 2.0, 1.0
-    grid = Grid(
-        shape=(n,), extent=(length,), boundary=(Boundary.PERIODIC,), centring=Centring.NODE, origin=(-length / 2,)
-    )
-    x = grid.coordinates()[0]
+    """KdV against its soliton. With the imaginary parts of the coefficients dropped this falls to first order."""
+    pde, n, speed, T = KdV(length=40.0), 256, 2.0, 1.0
+    grid = pde.grid((n,))
+    params = Parameters(torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, 0, n, dtype=torch.float64))
 
     def soliton(t: float) -> Tensor:
+        x = grid.coordinates()[0] - 20.0
         return (speed / 2 / torch.cosh(math.sqrt(speed) / 2 * (x - speed * t)) ** 2).reshape(1, 1, -1)
-
-    def flux(u_hat: Tensor, params: Parameters) -> Tensor:
-        kept = resolved_modes(grid)
-        return -3 * derivative_symbol(grid, 0) * kept * to_modes(to_samples(u_hat * kept, grid) ** 2, grid)
 
     errors = []
     for substeps in (100, 200, 400):
-        solver = ETDRK4(
-            grid,
-            T,
-            symbol=lambda params: -derivative_symbol(grid, 0, order=3),
-            nonlinearity=flux,
-            substeps=substeps,
-            tail_bound=1e-5,
-        )
-        u = solver(soliton(0.0), Parameters.none(1, (n,), dtype=torch.float64))
+        u = ETDRK4(pde, grid, T, substeps=substeps)(soliton(0.0), params)
         errors.append(float((u - soliton(T)).norm() / soliton(T).norm()))
     orders = [math.log2(a / b) for a, b in pairwise(errors)]
     assert min(orders) > 3.7 and errors[-1] < 1e-5, (errors, orders)
 
 
-def test_a_linear_equation_in_two_dimensions_is_exact() -> None:
-    """Heat with N = 0: one step of any length multiplies a mode by exp(-kappa |k|^2 dt)."""
-    grid = Grid(shape=(12, 15), extent=(1.0, 2.0), boundary=(Boundary.PERIODIC,) * 2, centring=Centring.CELL)
+def test_modes_that_the_two_thirds_rule_drops_evolve_by_the_linear_part() -> None:
+    pde = Burgers()
+    grid = pde.grid((16,))
+    high = torch.cos(2 * math.pi * 7 * grid.coordinates()[0]).reshape(1, 1, -1)
+    params = Parameters(torch.full((1, 1), 0.01, dtype=torch.float64), torch.zeros(1, 0, 16, dtype=torch.float64))
+    u = ETDRK4(pde, grid, 0.1, substeps=3, tail_bound=math.inf)(high, params)
+    torch.testing.assert_close(u, math.exp(-0.01 * (14 * math.pi) ** 2 * 0.1) * high, atol=1e-13, rtol=0)
 
-    def laplacian(params: Parameters) -> Tensor:
-        square = sum(derivative_symbol(grid, axis, order=2).real for axis in range(2))
-        return params.scalars[:, :, None, None] * square
 
-    solver = ETDRK4(grid, 0.7, symbol=laplacian, nonlinearity=lambda u_hat, params: torch.zeros_like(u_hat))
-    x, y = grid.mesh()
-    u0 = (torch.sin(2 * math.pi * x) * torch.cos(2 * math.pi * y)).expand(2, 1, 12, 15)
+@pytest.mark.parametrize("boundary", ["periodic", "neumann", "dirichlet"])
+def test_heat_is_exact_in_two_dimensions(boundary: str) -> None:
+    """One step of any length multiplies a mode by exp(-kappa |k|^2 dt)."""
+    pde = Heat(boundary=boundary)
+    grid = pde.grid((12, 15))
     params = Parameters(torch.tensor([[0.01], [0.02]], dtype=torch.float64), torch.zeros(2, 0, 12, 15).double())
-    decay = torch.exp(-params.scalars * 8 * math.pi**2 * 0.7).reshape(2, 1, 1, 1)
-    torch.testing.assert_close(solver(u0, params), decay * u0, atol=1e-13, rtol=0)
+    wave = torch.sin if boundary == "dirichlet" else torch.cos
+    x, y = grid.mesh()
+    u0 = (wave(2 * math.pi * x) * wave(4 * math.pi * y)).expand(2, 1, 12, 15)
+    decay = torch.exp(-params.scalars * 20 * math.pi**2 * 0.7).reshape(2, 1, 1, 1)
+    torch.testing.assert_close(reference_solver(pde, grid, 0.7)(u0, params), decay * u0, atol=1e-13, rtol=0)
+
+
+def test_fisher_kpp_without_flux_is_half_of_a_circle(generator: torch.Generator) -> None:
+    """The even extension of a solution solves the periodic problem; mixed up conditions are refused."""
+    pde = FisherKPP(boundary="neumann")
+    grid = pde.grid((64,))
+    u0, params = pde.sample_initial(grid, 3, generator), pde.sample_params(grid, 3, generator)
+    u = reference_solver(pde, grid, 1.0, substeps=16)(u0, params)
+    circle = Grid(shape=(128,), extent=(2.0,), boundary=(Boundary.PERIODIC,), centring=Centring.CELL)
+    whole = reference_solver(pde, circle, 1.0, substeps=16)(torch.cat([u0, u0.flip(-1)], -1), params)
+    torch.testing.assert_close(torch.cat([u, u.flip(-1)], -1), whole, atol=1e-13, rtol=0)
+    wall = Grid(shape=(64,), extent=(1.0,), boundary=(Boundary.DIRICHLET,), centring=Centring.CELL)
+    with pytest.raises(ValueError, match="fisher_kpp is solved with periodic or neumann axes, got dirichlet"):
+        reference_solver(pde, wall, 1.0)
+
+
+def test_fisher_kpp_is_the_logistic_curve_where_nothing_varies() -> None:
+    pde = FisherKPP(boundary="neumann")
+    grid = pde.grid((8, 8))
+    r, T, start = torch.tensor([0.5, 2.0], dtype=torch.float64), 1.5, 0.2
+    params = Parameters(torch.stack([torch.full_like(r, 0.01), r], 1), torch.zeros(2, 0, 8, 8, dtype=torch.float64))
+    u = reference_solver(pde, grid, T, substeps=200)(torch.full((2, 1, 8, 8), start, dtype=torch.float64), params)
+    exact = 1 / (1 + (1 / start - 1) * torch.exp(-r * T))
+    torch.testing.assert_close(u, exact.reshape(2, 1, 1, 1).expand_as(u), atol=1e-9, rtol=0)

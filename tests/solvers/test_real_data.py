@@ -9,10 +9,9 @@ import scipy.io
 import torch
 from torch import Tensor
 
-from duhamel.fields import Boundary, Centring, Grid, Parameters, rollout
-from duhamel.fields.spectral import derivative_symbol, resolved_modes, to_modes, to_samples
-from duhamel.pdes import Advection, Burgers
-from duhamel.solvers import ETDRK4, reference_trajectory
+from duhamel.fields import Boundary, Centring, Grid, Parameters
+from duhamel.pdes import Advection, Burgers, KuramotoSivashinsky
+from duhamel.solvers import reference_trajectory
 
 
 def file(folder: Path, name: str) -> Path:
@@ -73,20 +72,13 @@ def test_burgers_shock(shared_data: Path) -> None:
 
 
 def test_kuramoto_sivashinsky(shared_data: Path) -> None:
-    """u_t + (5 / pi) u u_x + (5 / (3 pi^2)) u_xx + (5 / (27 pi^4)) u_xxxx = 0 by the kernel."""
+    """u_t + (5 / pi) u u_x + (5 / (3 pi^2)) u_xx + (5 / (27 pi^4)) u_xxxx = 0 on [-1, 1].
+
+    That is the standard equation in 3 pi x and 15 t, with the same u.
+    """
     content = scipy.io.loadmat(file(shared_data, "reference/KS.mat"))
     truth = torch.from_numpy(content["uu"].T.copy())[:, :-1].reshape(1, 201, 1, 512)
-    grid = circle(512, 2.0, Centring.NODE, origin=-1.0)
-
-    def symbol(params: Parameters) -> Tensor:
-        second, fourth = (derivative_symbol(grid, 0, order=order).real for order in (2, 4))
-        return -5 / (3 * math.pi**2) * second - 5 / (27 * math.pi**4) * fourth
-
-    def flux(u_hat: Tensor, params: Parameters) -> Tensor:
-        kept = resolved_modes(grid)
-        u = to_samples(u_hat * kept, grid)
-        return -5 / (2 * math.pi) * derivative_symbol(grid, 0) * kept * to_modes(u**2, grid)
-
-    solver = ETDRK4(grid, 0.005, symbol=symbol, nonlinearity=flux, substeps=16)
-    u = rollout(solver, truth[:, 0], Parameters.none(1, (512,), dtype=torch.float64), 200, include_initial=True)
+    grid = circle(512, 6 * math.pi, Centring.NODE)
+    pde = KuramotoSivashinsky()
+    u = reference_trajectory(pde, truth[:, 0], scalars(1.0, 1, 512), grid, 15 * 0.005, 200, substeps=16)
     assert relative(u, truth) < 1e-9

@@ -1,0 +1,79 @@
+"""Fourier coefficients of states: the space in which semilinear equations and their solvers compute."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Complex, Float
+from torch import Tensor
+
+from duhamel.fields.grid import Grid
+from duhamel.fields.spectral import derivative_symbol, require_periodic, resolved_modes
+
+
+@dataclass(frozen=True)
+class FourierSpace:
+    """Coefficients over the space axes of a periodic grid, the last axis halved as `torch.fft.rfft` does.
+
+    truncated: hold only the columns of the last axis that the 2/3 rule keeps; on other axes the modes that it drops are
+        held, and `kept` says which they are.
+    """
+
+    grid: Grid
+    truncated: bool = False
+
+    def __post_init__(self) -> None:
+        require_periodic(self.grid)
+
+    @property
+    def _others(self) -> tuple[int, ...]:
+        return tuple(range(-self.grid.ndim, -1))
+
+    def modes(self, u: Float[Tensor, "batch channel *space"]) -> Complex[Tensor, "batch channel *mode"]:
+        v = self._held(torch.fft.rfft(u))
+        return torch.fft.fftn(v, dim=self._others) if self._others else v
+
+    def samples(self, v: Complex[Tensor, "batch channel *mode"]) -> Float[Tensor, "batch channel *space"]:
+        v = torch.fft.ifftn(v, dim=self._others) if self._others else v
+        return torch.fft.irfft(v, n=self.grid.shape[-1])
+
+    def partial(self, axis: int, v: Complex[Tensor, "batch channel *mode"]) -> Complex[Tensor, "batch channel *mode"]:
+        """Coefficients of the derivative along one axis."""
+        return self.derivative(axis, device=v.device).to(v.dtype) * v
+
+    def derivative(self, axis: int, *, order: int = 1, device: torch.device | str = "cpu") -> Complex[Tensor, "*mode"]:
+        """(i k)^order along one axis, in complex128."""
+        symbol = derivative_symbol(self.grid, axis, order=order, device=device)
+        return self._held(symbol) if axis == self.grid.ndim - 1 else symbol
+
+    def laplacian(self, *, device: torch.device | str = "cpu") -> Float[Tensor, "*mode"]:
+        """-|k|^2, in float64."""
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        for axis in range(self.grid.ndim):
+            total = total + self.derivative(axis, order=2, device=device).real
+        return total
+
+    def kept(self, *, fraction: float = 1.0, device: torch.device | str = "cpu") -> Bool[Tensor, "*mode"]:
+        """The modes that are held below `fraction` of the 2/3 rule's cut, |j| < fraction * n / 3 along every axis."""
+        return self._held(resolved_modes(self.grid, fraction=fraction, device=device))
+
+    def tail(self, v: Complex[Tensor, "batch channel *mode"]) -> Float[Tensor, " batch"]:
+        """max |v| over the modes past 0.9 of the 2/3 rule's cut, relative to max |v| over all modes.
+
+        Follows the spatial error of a pseudo-spectral solution within about one order of magnitude. Zero for a zero
+        state.
+        """
+        magnitude = v.abs()
+        tail = magnitude.masked_fill(self.kept(fraction=0.9, device=v.device), 0).flatten(1).amax(dim=1)
+        return tail / magnitude.flatten(1).amax(dim=1).clamp_min(torch.finfo(tail.dtype).tiny)
+
+    def truncate(self, v: Complex[Tensor, "batch channel *mode"]) -> Complex[Tensor, "batch channel *held"]:
+        """Of the coefficients over all columns, those that are held, zero where the 2/3 rule drops them."""
+        held = self._held(v)
+        return torch.where(self.kept(device=v.device), held, 0)
+
+    def pad(self, v: Complex[Tensor, "batch channel *held"]) -> Complex[Tensor, "batch channel *mode"]:
+        """The inverse of `truncate` for modes that the 2/3 rule keeps."""
+        return torch.nn.functional.pad(v, (0, self.grid.shape[-1] // 2 + 1 - v.shape[-1]))
+
+    def _held(self, columns: Tensor) -> Tensor:
+        return columns[..., : -(-self.grid.shape[-1] // 3)] if self.truncated else columns
