@@ -4,11 +4,14 @@ from duhamel.fields.boundary import Boundary, Centring
 from duhamel.fields.grid import Grid
 from duhamel.fields.problem import Problem, Quantity
 from duhamel.fields.random_fields import (
+    DirichletField,
     GaussianField,
+    LengthScaleField,
     LogisticField,
     LogNormalField,
     RandomField,
     ThresholdedField,
+    TransportedField,
     VanishingField,
 )
 from duhamel.fields.rollout import Propagator, State, first_non_finite_step, recomputed, rollout
@@ -19,8 +22,10 @@ from duhamel.fields.transfer import resample
 __all__ = [
     "Boundary",
     "Centring",
+    "DirichletField",
     "GaussianField",
     "Grid",
+    "LengthScaleField",
     "LogNormalField",
     "LogisticField",
     "Moments",
@@ -33,6 +38,7 @@ __all__ = [
     "Statistics",
     "ThresholdedField",
     "Trajectory",
+    "TransportedField",
     "VanishingField",
     "first_non_finite_step",
     "recomputed",

@@ -21,6 +21,19 @@ class RandomField(Protocol):
         ...
 
 
+@runtime_checkable
+class TransportedField(RandomField, Protocol):
+    """A random field that is an explicit function of independent standard normal coefficients: a prior, whitened."""
+
+    def n_coefficients(self, grid: Grid) -> int:
+        """How many standard normals one field takes; the same at every resolution of a domain."""
+        ...
+
+    def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
+        """The fields of coefficients z, differentiable in z; z ~ N(0, I) gives the law of `sample`."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class GaussianField:
     """N(mean, sigma^2 (-Lap + tau^2)^-alpha), by its Karhunen-Loeve expansion up to `n_modes` per axis.
@@ -52,10 +65,30 @@ class GaussianField:
         std = self.standard_deviations(grid).to(device)
         # One draw a sample: a single large draw would make a sample depend on how many follow it.
         draws = [torch.randn(std.shape, generator=generator, dtype=std.dtype, device=device) for _ in range(n_samples)]
-        u = std * torch.stack(draws)
+        return self._synthesis(std * torch.stack(draws), grid)
+
+    def n_coefficients(self, grid: Grid) -> int:
+        """One a mode; the constant mode takes none where it is left out."""
+        return self.standard_deviations(grid).numel() - self.zero_mean
+
+    def transport(
+        self,
+        z: Float[Tensor, "batch coefficient"],
+        grid: Grid,
+        *,
+        standard_deviations: Float[Tensor, "..."] | None = None,
+    ) -> Float[Tensor, "batch *space"]:
+        """mean + sum_j std_j z_j phi_j; standard_deviations: other ones, of each sample ("batch *mode")."""
+        own = self.standard_deviations(grid).to(z)
+        if self.zero_mean:
+            z = torch.cat([torch.zeros_like(z[:, :1]), z], dim=1)
+        scale = own if standard_deviations is None else standard_deviations
+        return self._synthesis(scale * z.reshape(-1, *own.shape), grid)
+
+    def _synthesis(self, u: Float[Tensor, "batch *mode"], grid: Grid) -> Float[Tensor, "batch *space"]:
         for axis in range(grid.ndim):
             # Contracting the first remaining mode axis appends a space axis: after all axes the order is right.
-            u = torch.tensordot(u, self._basis(grid, axis)[1].to(device), dims=([1], [0]))
+            u = torch.tensordot(u, self._basis(grid, axis)[1].to(u), dims=([1], [0]))
         return self.mean + u
 
     def standard_deviations(self, grid: Grid) -> Float[Tensor, "*mode"]:
@@ -87,16 +120,87 @@ class GaussianField:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DirichletField(GaussianField):
+    """A `GaussianField` that vanishes at the ends of axes that are not periodic: products of sin(pi j x / L) there."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.zero_mean:
+            raise ValueError("a field that vanishes at its boundary has no constant mode to leave out")
+
+    def _basis(self, grid: Grid, axis: int) -> tuple[Float[Tensor, " mode"], Float[Tensor, "mode n"]]:
+        if grid.periodic[axis]:
+            return super()._basis(grid, axis)
+        side = grid.extent[axis]
+        x = grid.coordinates()[axis] - grid.origin[axis]
+        k = math.pi / side * torch.arange(1, self.n_modes + 1, dtype=torch.float64)
+        return k, (2 / side) ** 0.5 * torch.sin(k[:, None] * x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthScaleField:
+    """A hierarchical prior: `field` with its tau log-uniform in [low, high], total variance kept (non-centred).
+
+    The first coefficient is that of tau, all others are those of `field`, whose own tau sets the variance only.
+    """
+
+    field: GaussianField
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low < self.high:
+            raise ValueError(f"bounds of tau must satisfy 0 < low < high, got {self.low} and {self.high}")
+
+    def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
+        size, device = self.n_coefficients(grid), generator.device
+        draws = [torch.randn(size, generator=generator, dtype=torch.float64, device=device) for _ in range(n_samples)]
+        return self.transport(torch.stack(draws), grid)
+
+    def n_coefficients(self, grid: Grid) -> int:
+        return 1 + self.field.n_coefficients(grid)
+
+    def inverse_length(self, z: Float[Tensor, "batch coefficient"]) -> Float[Tensor, " batch"]:
+        """tau of each sample."""
+        return self.low * (self.high / self.low) ** torch.special.ndtr(z[:, 0])
+
+    def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
+        own = self.field.standard_deviations(grid).to(z)
+        tau = self.inverse_length(z).reshape(-1, *(1,) * own.ndim)
+        # sigma (k^2 + tau0^2)^(-alpha/2) gives k^2 back, so that modes left out (std 0) stay out.
+        square = (own / self.field.sigma) ** (-2 / self.field.alpha) - self.field.tau**2
+        std = torch.where(own > 0, (square + tau**2) ** (-self.field.alpha / 2), 0.0)
+        norm = torch.linalg.vector_norm(std.flatten(1), dim=1).reshape(tau.shape)
+        std = std * torch.linalg.vector_norm(own) / norm
+        return self.field.transport(z[:, 1:], grid, standard_deviations=std)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ThresholdedField:
-    """Two materials: `above` where the field is >= 0, `below` elsewhere."""
+    """Two materials: `above` where the field is >= 0, `below` elsewhere.
+
+    width: of the transition, in units of the field: below + (above - below) / (1 + exp(-field / width)), which has a
+        gradient; 0 is the jump.
+    """
 
     field: RandomField
     above: float
     below: float
+    width: float = 0.0
 
     def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
-        u = self.field.sample(grid, n_samples, generator)
-        return torch.full_like(u, self.below).masked_fill(u >= 0, self.above)
+        return self._materials(self.field.sample(grid, n_samples, generator))
+
+    def n_coefficients(self, grid: Grid) -> int:
+        return transported(self.field).n_coefficients(grid)
+
+    def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
+        return self._materials(transported(self.field).transport(z, grid))
+
+    def _materials(self, u: Float[Tensor, "batch *space"]) -> Float[Tensor, "batch *space"]:
+        if self.width == 0:
+            return torch.full_like(u, self.below).masked_fill(u >= 0, self.above)
+        return self.below + (self.above - self.below) * torch.sigmoid(u / self.width)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +213,12 @@ class LogNormalField:
     def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
         return self.median * torch.exp(self.field.sample(grid, n_samples, generator))
 
+    def n_coefficients(self, grid: Grid) -> int:
+        return transported(self.field).n_coefficients(grid)
+
+    def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
+        return self.median * torch.exp(transported(self.field).transport(z, grid))
+
 
 @dataclass(frozen=True, kw_only=True)
 class LogisticField:
@@ -119,6 +229,12 @@ class LogisticField:
     def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
         return torch.sigmoid(self.field.sample(grid, n_samples, generator))
 
+    def n_coefficients(self, grid: Grid) -> int:
+        return transported(self.field).n_coefficients(grid)
+
+    def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
+        return torch.sigmoid(transported(self.field).transport(z, grid))
+
 
 @dataclass(frozen=True, kw_only=True)
 class VanishingField:
@@ -127,9 +243,25 @@ class VanishingField:
     field: RandomField
 
     def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
-        u = self.field.sample(grid, n_samples, generator)
+        return self._vanishing(self.field.sample(grid, n_samples, generator), grid)
+
+    def n_coefficients(self, grid: Grid) -> int:
+        return transported(self.field).n_coefficients(grid)
+
+    def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
+        return self._vanishing(transported(self.field).transport(z, grid), grid)
+
+    @staticmethod
+    def _vanishing(u: Float[Tensor, "batch *space"], grid: Grid) -> Float[Tensor, "batch *space"]:
         for axis, (x, left, side) in enumerate(zip(grid.coordinates(), grid.origin, grid.extent, strict=True)):
             if grid.boundary[axis] is Boundary.DIRICHLET:
-                wave = torch.sin(math.pi / side * (x - left)).to(u.device)
+                wave = torch.sin(math.pi / side * (x - left)).to(u)
                 u = u * wave.reshape(-1, *(1,) * (grid.ndim - 1 - axis))
         return u
+
+
+def transported(field: RandomField) -> TransportedField:
+    """The same field; ValueError unless it is a function of standard normals, as a prior must be."""
+    if not isinstance(field, TransportedField):
+        raise ValueError(f"{type(field).__name__} cannot be a prior: it has no transport from standard normals")
+    return field

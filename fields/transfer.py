@@ -32,7 +32,12 @@ def resample(
 
 def interpolation_matrix(grid: Grid, target: Grid, axis: int) -> Float[Tensor, "target source"]:
     """The linear map of `resample` along one axis, in float64."""
-    x, y = grid.coordinates()[axis], target.coordinates()[axis]
+    return interpolation_weights(grid, target.coordinates()[axis], axis)
+
+
+def interpolation_weights(grid: Grid, y: Float[Tensor, " target"], axis: int) -> Float[Tensor, "target source"]:
+    """The linear map to the values at any coordinates y of one axis; interpolants as in `resample`."""
+    x = grid.coordinates()[axis]
     if grid.periodic[axis]:
         return _dirichlet_kernel(2 * math.pi / grid.extent[axis] * (y[:, None] - x[None, :]), grid.shape[axis])
     return _lagrange((y - x[0]) / grid.spacing[axis], grid.shape[axis])

@@ -8,7 +8,7 @@ from duhamel.pdes.fisher_kpp import FisherKPP
 from duhamel.pdes.heat import Heat
 from duhamel.pdes.kdv import KdV
 from duhamel.pdes.kuramoto_sivashinsky import KuramotoSivashinsky
-from duhamel.pdes.sampling import Distribution, LogUniform, Uniform
+from duhamel.pdes.sampling import Distribution, LogNormal, LogUniform, TransportedDistribution, Uniform
 from duhamel.pdes.semilinear import LinearPDE, SemilinearPDE
 
 EQUATIONS: dict[str, type[PDE]] = {
@@ -28,7 +28,9 @@ __all__ = [
     "KdV",
     "KuramotoSivashinsky",
     "LinearPDE",
+    "LogNormal",
     "LogUniform",
     "SemilinearPDE",
+    "TransportedDistribution",
     "Uniform",
 ]

@@ -16,6 +16,13 @@ class Distribution(Protocol):
     def sample(self, n_samples: int, generator: torch.Generator) -> Float[Tensor, " batch"]: ...
 
 
+@runtime_checkable
+class TransportedDistribution(Distribution, Protocol):
+    """A distribution that is an explicit, increasing function of one standard normal: a prior, whitened."""
+
+    def transport(self, z: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]: ...
+
+
 @dataclass(frozen=True)
 class Uniform:
     """Uniform in [low, high]; one value where they are equal."""
@@ -31,6 +38,9 @@ class Uniform:
         unit = torch.rand(n_samples, generator=generator, dtype=torch.float64, device=generator.device)
         return self.low + (self.high - self.low) * unit
 
+    def transport(self, z: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        return self.low + (self.high - self.low) * torch.special.ndtr(z)
+
 
 @dataclass(frozen=True)
 class LogUniform:
@@ -45,3 +55,25 @@ class LogUniform:
 
     def sample(self, n_samples: int, generator: torch.Generator) -> Float[Tensor, " batch"]:
         return Uniform(math.log(self.low), math.log(self.high)).sample(n_samples, generator).exp()
+
+    def transport(self, z: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        return Uniform(math.log(self.low), math.log(self.high)).transport(z).exp()
+
+
+@dataclass(frozen=True)
+class LogNormal:
+    """The logarithm is N(log median, sigma^2)."""
+
+    median: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        if not (self.median > 0 and self.sigma > 0):
+            raise ValueError(f"median and sigma must be positive, got {self.median} and {self.sigma}")
+
+    def sample(self, n_samples: int, generator: torch.Generator) -> Float[Tensor, " batch"]:
+        z = torch.randn(n_samples, generator=generator, dtype=torch.float64, device=generator.device)
+        return self.transport(z)
+
+    def transport(self, z: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        return self.median * torch.exp(self.sigma * z)

@@ -23,7 +23,8 @@ LAYERS: dict[str, set[str]] = {
     "operators": {"fields", "pdes"},
     "datasets": {"fields", "pdes", "solvers"},
     "training": {"fields", "pdes", "operators", "metrics"},
-    "benchmark": {"fields", "pdes", "metrics", "solvers", "operators", "datasets", "training"},
+    "inverse": {"fields", "pdes", "solvers", "operators"},
+    "benchmark": {"fields", "pdes", "metrics", "solvers", "operators", "datasets", "training", "inverse"},
     "conf": set(),
 }
 
@@ -40,7 +41,15 @@ FORBIDDEN: dict[str, set[str]] = {
 }
 
 # Distributions whose import name differs from their own.
-IMPORT_NAMES = {"neuraloperator": {"neuralop"}, "hydra-core": {"hydra", "omegaconf"}, "pyyaml": {"yaml"}}
+IMPORT_NAMES = {
+    "neuraloperator": {"neuralop"},
+    "hydra-core": {"hydra", "omegaconf"},
+    "pyyaml": {"yaml"},
+    "pyro-ppl": {"pyro"},
+}
+
+# Layers that need an extra of the package as a whole.
+EXTRAS = {"inverse": "inverse"}
 
 MAX_LINES = 300
 MAX_LINES_OF_TRAIN = 60
@@ -141,7 +150,7 @@ def test_layers_are_acyclic() -> None:
 
 
 def test_third_party_imports_are_declared() -> None:
-    """An extra is imported where it is used, inside a function: nobody else needs it."""
+    """An extra is imported where it is used, inside a function, but for layers that need it as a whole (EXTRAS)."""
 
     def names(requirements: list[str]) -> set[str]:
         distributions = [re.split(r"[^A-Za-z0-9-]", d)[0].lower() for d in requirements]
@@ -154,8 +163,11 @@ def test_third_party_imports_are_declared() -> None:
     wrong = []
     for path in sources:
         top = {node.lineno for node in ast.parse(path.read_text()).body}
+        whole = (
+            names(project["optional-dependencies"][EXTRAS[path.parent.name]]) if path.parent.name in EXTRAS else set()
+        )
         for line, name in imported(path.read_text()):
-            if name.split(".")[0] not in (known if line in top else known | extras):
+            if name.split(".")[0] not in (known | whole if line in top else known | extras):
                 wrong.append(f"{shown(path)}:{line}: {name} is not a dependency in pyproject.toml")
     assert not wrong, "\n".join(wrong)
 

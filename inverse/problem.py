@@ -1,0 +1,120 @@
+"""An inverse problem: prior, observation, noise and data, with a cheap model, a trusted one, or both."""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from duhamel.fields import Grid, Parameters, Propagator, State, rollout
+from duhamel.inverse.noise import Noise
+from duhamel.inverse.observation import Observation
+from duhamel.inverse.priors import Prior
+from duhamel.inverse.target import ForwardMap, Solves, Status, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forward:
+    """H = O . rollout(step) . T: whitened coordinates to what the sensors read, in float64.
+
+    step: a surrogate or a reference solver, on `grid`.
+    dtype: in which `step` computes.
+    """
+
+    prior: Prior
+    observation: Observation
+    step: Propagator
+    grid: Grid
+    n_steps: int = 1
+    dtype: torch.dtype = torch.float64
+
+    def trajectory(self, z: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch time channel *space"]:
+        """States 0, ..., n_steps, differentiable in z."""
+        u0, params = self.prior(z, self.grid)
+        u0, params = u0.to(self.dtype), Parameters(params.scalars.to(self.dtype), params.fields.to(self.dtype))
+        return rollout(self.step, u0, params, self.n_steps, include_initial=True)
+
+    def __call__(self, z: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch sensor"]:
+        return self.observation(self.trajectory(z), self.grid).double()
+
+
+@dataclass(frozen=True, kw_only=True)
+class InverseProblem:
+    """Infer z ~ N(0, I) from y = O(u(T(z))) + noise.
+
+    surrogate, reference: propagators on `grid` and `reference_grid` (`grid` where not given); a `Surrogate` in float32
+        computes in float32, its numbers are read in float64. At least one is needed; what needs both says so.
+    n_steps: of the rollout; 1 for a stationary problem.
+    """
+
+    prior: Prior
+    observation: Observation
+    noise: Noise
+    data: Float[Tensor, " sensor"]
+    grid: Grid
+    n_steps: int = 1
+    surrogate: Propagator | None = None
+    reference: Propagator | None = None
+    reference_grid: Grid | None = None
+    solves: Solves = field(default_factory=Solves)
+
+    def __post_init__(self) -> None:
+        if self.surrogate is None and self.reference is None:
+            raise ValueError("an inverse problem needs a surrogate or a reference")
+        if not bool(self.data.isfinite().all()):
+            raise ValueError("the data hold NaN or infinity: leave missing numbers out by the observation's mask")
+        if len(self.noise.std) != len(self.data):
+            raise ValueError(f"noise of {len(self.noise.std)} numbers, data of {len(self.data)}")
+
+    @property
+    def surrogate_forward(self) -> Forward:
+        if self.surrogate is None:
+            raise ValueError("this needs a surrogate, and the problem has none")
+        weights = getattr(self.surrogate, "parameters", None)
+        first = next(iter(weights()), None) if weights else None
+        dtype = torch.float64 if first is None else first.dtype
+        return self._forward(self.surrogate, self.grid, dtype)
+
+    @property
+    def reference_forward(self) -> Forward:
+        if self.reference is None:
+            raise ValueError("this needs a reference, and the problem has none")
+        return self._forward(self.reference, self.reference_grid or self.grid, torch.float64)
+
+    def _forward(self, step: Propagator, grid: Grid, dtype: torch.dtype) -> Forward:
+        return Forward(
+            prior=self.prior, observation=self.observation, step=step, grid=grid, n_steps=self.n_steps, dtype=dtype
+        )
+
+    @property
+    def by_surrogate(self) -> Target:
+        """The surrogate's posterior: `uncorrected`, however exactly it is sampled."""
+        return self._target(self.surrogate_forward, Status.UNCORRECTED, reference=False)
+
+    @property
+    def by_reference(self) -> Target:
+        """The posterior of the reference discretisation."""
+        return self._target(self.reference_forward, Status.EXACT, reference=True)
+
+    def _target(self, forward: Forward, status: Status, *, reference: bool) -> Target:
+        return Target(
+            forward=counted(forward, self.solves, reference=reference),
+            noise=self.noise,
+            data=self.data,
+            dim=self.prior.dim,
+            status=status,
+            solves=self.solves,
+        )
+
+
+def counted(forward: ForwardMap, solves: Solves, *, reference: bool) -> ForwardMap:
+    """The same map, each sample charged to `solves`: one solve forward, one more for each backward pass."""
+
+    def charged(z: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch sensor"]:
+        solves.charge(len(z), reference=reference)
+        seen: State = forward(z)
+        if seen.requires_grad:
+            seen.register_hook(lambda gradient: solves.charge(len(gradient), reference=reference))
+        return seen
+
+    return charged
