@@ -11,20 +11,27 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from duhamel.command_line import reported
 from duhamel.operators import Normaliser, Surrogate
 from duhamel.operators.card import trained_range
 from duhamel.training.figures import write_figures
-from duhamel.training.run import best_checkpoint, open_run, run_folder
+from duhamel.training.run import best_checkpoint, check_precision, open_run, resumed_from, run_folder
 
 OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 
 
+@reported
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> float:
     """Compose, fit, test the best model by validation, save it. Returns its rollout error."""
     run = Path(HydraConfig.get().runtime.output_dir)
-    OmegaConf.save(cfg, run / "config.yaml", resolve=True)
-    open_run(run)
+    checkpoint = resumed_from(cfg.ckpt_path, run)
+    with open_run(run, cfg, checkpoint):
+        return train(cfg, run, checkpoint)
+
+
+def train(cfg: DictConfig, run: Path, checkpoint: Path | None) -> float:
+    """The same in a folder that is this run's."""
     lightning.seed_everything(cfg.seed, workers=True)
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
     data = instantiate(cfg.dataset)
@@ -40,19 +47,21 @@ def main(cfg: DictConfig) -> float:
     module = instantiate(cfg.training)(surrogate, seed=cfg.seed, **origin)
     callbacks = list(instantiate(cfg.callbacks).values())
     trainer = instantiate(cfg.trainer)(callbacks=callbacks, logger=list(instantiate(cfg.logger).values()))
+    check_precision(trainer)
 
     if list(operator.parameters()):
-        trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     trainer.test(module, datamodule=data, ckpt_path=best_checkpoint(trainer), weights_only=True)
 
     metrics = module.test_metrics()
-    surrogate.add_metrics(metrics)
-    surrogate.save(run / "surrogate.safetensors")
-    (run / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    (run / "split.json").write_text(json.dumps(data.split, indent=2) + "\n")
-    write_figures(run, module.panels[data.test_names[0]], data.problem)
     error, baseline = metrics["test/rollout_relative_l2"], metrics["test/persistence_relative_l2"]
-    logging.getLogger("train").info(f"rollout error {error:.4g}, persistence {baseline:.4g}; see {run}/figures.html")
+    if trainer.is_global_zero:
+        surrogate.add_metrics(metrics)
+        surrogate.save(run / "surrogate.safetensors")
+        (run / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+        (run / "split.json").write_text(json.dumps(data.split, indent=2) + "\n")
+        write_figures(run, module.panels[data.test_names[0]], data.problem)
+        logging.getLogger("train").info(f"rollout error {error:.4g}, persistence {baseline:.4g}; {run}/figures.html")
     return error
 
 

@@ -31,7 +31,8 @@ class HDF5DataModule(lightning.LightningDataModule):
     path: a file, a folder, a pattern such as "data/burgers_nu*.hdf5", or a list of these; several files (one a
         parameter value) form one data set and share one split by trajectory index. Or a data set in The Well's
         folders, (data/){train,valid,test}: then these are the parts.
-    batch_size, eval_batch_size: windows; whole trajectories (as many as batch_size where not given).
+    batch_size, eval_batch_size: windows; whole trajectories (as many as batch_size where not given). Of all processes
+        together, where several share the training: their number changes no step.
     window: states a training window holds; None for whole trajectories.
     fractions: of trajectories that train, validate and test, drawn by `seed`. A part that has a folder of its own
         leaves its fraction to training.
@@ -190,7 +191,10 @@ class HDF5DataModule(lightning.LightningDataModule):
         return self._loader(windows, SequentialSampler(windows), self.eval_batch_size)
 
     def _loader(self, windows: Windows, sampler: Sampler[int], batch_size: int) -> DataLoader[Trajectory]:
-        return window_loader(windows, sampler, batch_size=batch_size, num_workers=self.num_workers, seed=self.seed)
+        share = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return window_loader(
+            windows, sampler, batch_size=batch_size, num_workers=self.num_workers, seed=self.seed, share=share
+        )
 
 
 def _present(indices: Sequence[int], source: Source) -> tuple[int, ...]:

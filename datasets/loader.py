@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -49,11 +50,34 @@ class WindowFiller(Dataset[Trajectory]):
         return Filled(order.place, len(order.indices))
 
 
-class OrderSampler(BatchSampler):
+class Batches(BatchSampler):
+    """Batches in the order of a sampler, of each this process's share; the last batch may be smaller, none is dropped.
+
+    share: (rank, number of processes). A batch is cut into runs that differ by one window at most: an epoch has as many
+        steps as with one process, and a small batch may leave a process without a window.
+    first: the batch to start at when next asked for an order; then 0 again.
+    """
+
+    def __init__(self, sampler: Sampler[int], batch_size: int, *, share: tuple[int, int] = (0, 1)) -> None:
+        super().__init__(sampler, batch_size, drop_last=False)
+        self.share = share
+        self.first = 0
+
+    def __iter__(self) -> Iterator[list[int]]:
+        first, self.first = self.first, 0
+        rank, n_processes = self.share
+        for indices in islice(super().__iter__(), first, None):
+            n = len(indices)
+            yield indices[rank * n // n_processes : (rank + 1) * n // n_processes]
+
+
+class OrderSampler(Batches):
     """Orders for workers, in the order of a sampler. torch asks for one whenever it has a worker to give it to."""
 
-    def __init__(self, sampler: Sampler[int], batch_size: int, filler: WindowFiller) -> None:
-        super().__init__(sampler, batch_size, drop_last=False)
+    def __init__(
+        self, sampler: Sampler[int], batch_size: int, filler: WindowFiller, *, share: tuple[int, int] = (0, 1)
+    ) -> None:
+        super().__init__(sampler, batch_size, share=share)
         self.filler = filler
 
     # torch's type of a batch is a list of indices.
@@ -66,24 +90,46 @@ class OrderSampler(BatchSampler):
             yield Order(ring.take(), tuple(indices))
 
 
-class WindowLoader(DataLoader[Trajectory]):
-    """A `DataLoader` over windows whose workers fill a `Ring`. A batch is the consumer's as long as it is held."""
+class ResumableLoader(DataLoader[Trajectory]):
+    """A `DataLoader` over `Batches` whose state is its place in the epoch; Lightning keeps that in checkpoints."""
+
+    batch_sampler: Batches
+    n_delivered = 0
+
+    # torch annotates its own iterator class, which is not part of its interface.
+    def __iter__(self) -> Any:
+        # A generator: nothing is ordered before the first batch is asked for. torch's iterator orders when it is made,
+        # which Lightning, on resuming, does before it tells the sampler its epoch.
+        self.n_delivered = self.batch_sampler.first
+        for batch in super().__iter__():
+            self.n_delivered += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"n_delivered": self.n_delivered}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        # All of an epoch delivered is none of the next.
+        self.batch_sampler.first = state["n_delivered"] % len(self)
+
+
+class WindowLoader(ResumableLoader):
+    """Its workers fill a `Ring`. A batch is the consumer's as long as it is held."""
 
     dataset: WindowFiller
 
     def __init__(
         self,
         filler: WindowFiller,
-        sampler: Sampler[int],
+        orders: OrderSampler,
         *,
-        batch_size: int,
         num_workers: int,
         pin_memory: bool,
         generator: torch.Generator,
     ) -> None:
         super().__init__(
             filler,
-            batch_sampler=OrderSampler(sampler, batch_size, filler),
+            batch_sampler=orders,
             num_workers=num_workers,
             collate_fn=collated,
             pin_memory=pin_memory,
@@ -91,10 +137,7 @@ class WindowLoader(DataLoader[Trajectory]):
             generator=generator,
         )
 
-    # torch annotates its own iterator class, which is not part of its interface.
     def __iter__(self) -> Any:
-        # A generator: nothing is ordered before the first batch is asked for. torch's iterator gives its workers orders
-        # when it is made, which Lightning, on resuming, does before it tells the sampler its epoch.
         if self.dataset.ring is None:
             self.dataset.ring = self._ring()
         ring = self.dataset.ring
@@ -124,23 +167,29 @@ class WindowLoader(DataLoader[Trajectory]):
 
 
 def window_loader(
-    windows: Windows, sampler: Sampler[int], *, batch_size: int, num_workers: int = 0, seed: int = 0
+    windows: Windows,
+    sampler: Sampler[int],
+    *,
+    batch_size: int,
+    num_workers: int = 0,
+    seed: int = 0,
+    share: tuple[int, int] = (0, 1),
 ) -> DataLoader[Trajectory]:
-    """Batches in the sampler's order, the last one perhaps smaller: nothing is dropped."""
+    """Batches in the sampler's order, the last one perhaps smaller: nothing is dropped. share: see `Batches`."""
     # Its own: drawing the workers' seeds from the global generator would change what the model draws.
     generator, pin_memory = torch.Generator().manual_seed(seed), torch.cuda.is_available()
     if num_workers > 0:
+        filler = WindowFiller(windows)
         return WindowLoader(
-            WindowFiller(windows),
-            sampler,
-            batch_size=batch_size,
+            filler,
+            OrderSampler(sampler, batch_size, filler, share=share),
             num_workers=num_workers,
             pin_memory=pin_memory,
             generator=generator,
         )
-    return DataLoader(
+    return ResumableLoader(
         windows,
-        batch_sampler=BatchSampler(sampler, batch_size, drop_last=False),
+        batch_sampler=Batches(sampler, batch_size, share=share),
         collate_fn=collated,
         pin_memory=pin_memory,
         generator=generator,

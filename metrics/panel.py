@@ -1,7 +1,8 @@
 """All test figures of one surrogate, gathered over batches."""
 
-from collections import defaultdict
-from dataclasses import dataclass
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -69,7 +70,7 @@ class Panel:
 
     def reset(self) -> None:
         """Forget everything, as before the first batch."""
-        self._values: defaultdict[str, list[Tensor]] = defaultdict(list)
+        self._values: dict[str, list[Tensor]] = {}
         self._n_samples = 0
         self.grid = self.problem.grid
         self._first: list[Samples] = []
@@ -83,7 +84,7 @@ class Panel:
         """
         self._check(target)
         self.grid = grid
-        steps = self._values["error_by_time"]
+        steps = self._values.get("error_by_time")
         if steps and steps[0].shape[1] != target.shape[1]:
             raise ValueError(f"rollouts of {target.shape[1]} steps after rollouts of {steps[0].shape[1]}")
         persistence = initial[:, None].expand_as(target)
@@ -113,7 +114,7 @@ class Panel:
             record[f"relative_l2_{band}"] = value
         self._record_drift(record, prediction, target, initial=initial, grid=grid)
         for name, value in record.items():
-            self._values[name].append(value)
+            self._values.setdefault(name, []).append(value)
         self._keep(record["relative_l2"], prediction, target, initial=initial, params=params)
 
     @torch.no_grad()
@@ -123,7 +124,7 @@ class Panel:
         Every state weighs the same, however states are spread over batch and time.
         """
         self._check(target)
-        self._values["one_step"].append(relative_l2_by_time(prediction, target).flatten())
+        self._values.setdefault("one_step", []).append(relative_l2_by_time(prediction, target).flatten())
 
     def compute(self) -> dict[str, float]:
         """Figures over all samples so far, by name. Waits for the device once a figure.
@@ -144,6 +145,46 @@ class Panel:
         if "one_step" in self._values:
             figures["one_step_relative_l2"] = self._gathered("one_step").mean()
         return {name: float(value) for name, value in figures.items()}
+
+    def on_cpu(self) -> "Panel":
+        """The same figures, in the memory of the host."""
+        other = copy.copy(self)
+        other._values = {name: [value.cpu() for value in values] for name, values in self._values.items()}
+        other._first = [samples.map(Tensor.cpu) for samples in self._first]
+        other._worst = self._worst.map(Tensor.cpu) if self._worst else None
+        return other
+
+    @classmethod
+    def merged(cls, parts: "Sequence[Panel]") -> "Panel":
+        """One panel of panels that each saw a share of every batch, the first the first rows: as if it had seen all.
+
+        A share may be empty, but none may be left out.
+        """
+        whole = copy.copy(parts[0])
+        shares = [[len(error) for error in part._values.get("relative_l2", [])] for part in parts]
+        if len({len(counts) for counts in shares}) != 1:
+            raise ValueError(f"panels that shared batches saw different numbers of them: {list(map(len, shares))}")
+        whole._values = {
+            name: [torch.cat(rows) for rows in zip(*(part._values[name] for part in parts), strict=True)]
+            for name in parts[0]._values
+        }
+        whole._n_samples = sum(part._n_samples for part in parts)
+        # Where, among all, the rows of each part lie.
+        owners = torch.tensor(
+            [p for counts in zip(*shares, strict=True) for p, n in enumerate(counts) for _ in range(n)]
+        )
+        kept = [
+            replace(samples, index=(owners == p).nonzero()[:, 0][samples.index])
+            for p, part in enumerate(parts)
+            for samples in (*part._first, *([part._worst] if part._worst else []))
+        ]
+        if kept:
+            ordered = concatenate(kept)
+            ordered = ordered.select(ordered.index.argsort(stable=True))
+            whole._worst = ordered.worst()
+            places = [int((ordered.index == i).nonzero()[0, 0]) for i in range(min(whole.n_kept, whole._n_samples))]
+            whole._first = [ordered.select(torch.tensor(places))]
+        return whole
 
     def curves(self) -> Curves:
         """What figures show; needs at least one rollout."""
@@ -207,6 +248,8 @@ class Panel:
         self, error: Float[Tensor, " batch"], prediction: States, target: States, *, initial: State, params: Parameters
     ) -> None:
         batch = len(error)
+        if not batch:
+            return
         places = torch.arange(self._n_samples, self._n_samples + batch, device=error.device)
         samples = Samples(places, error, initial, prediction, target, params)
         missing = min(self.n_kept - self._n_samples, batch)

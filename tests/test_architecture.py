@@ -52,7 +52,7 @@ IMPORT_NAMES = {
 EXTRAS = {"inverse": "inverse"}
 
 MAX_LINES = 300
-MAX_LINES_OF_TRAIN = 60
+MAX_LINES_OF_TRAIN = 70
 
 
 def modules(folder: str) -> list[Path]:

@@ -35,6 +35,10 @@ class AverageWeights(WeightAveraging):
 class ValidateAtEnd(Callback):
     """The last epoch of a training is validated too, so that its weights compete for the best."""
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # A run resumed within its last epoch does not start that epoch again.
+        self.on_train_epoch_start(trainer, pl_module)
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.max_epochs == trainer.current_epoch + 1:
             trainer.check_val_every_n_epoch = 1
@@ -63,6 +67,10 @@ class StopWhenNotFinite(Callback):
             self._look(pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._look(pl_module)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        # Weights after a loss that is not finite must not take the place of good ones.
         self._look(pl_module)
 
     def _look(self, pl_module: LightningModule) -> None:

@@ -19,6 +19,7 @@ from duhamel.pdes import EQUATIONS
 from duhamel.training.augmentation import Augmentation, NoAugmentation
 from duhamel.training.curriculum import Curriculum
 from duhamel.training.losses import Loss
+from duhamel.training.processes import gathered_panel, shared_loss
 from duhamel.training.unroll import Unroll
 
 
@@ -68,18 +69,41 @@ class SurrogateModule(LightningModule):
         self.epoch_losses: list[Float[Tensor, ""]] = []
 
     def training_step(self, batch: Trajectory, batch_idx: int) -> Float[Tensor, ""]:
+        # What layers draw (dropout) goes by the step as well: a resumed run needs no state of a generator.
+        torch.manual_seed(self._seed(batch_idx, stream=2))
+        progress = self.trainer.global_step / self.trainer.estimated_stepping_batches
+        horizon = self.curriculum.horizon(progress, batch.n_steps)
+        # A batch smaller than the number of processes leaves some of them without a window.
+        own = self._loss(batch, batch_idx, horizon) if len(batch.u) else self._nothing()
+        loss, mean = shared_loss(own, len(batch.u), self.trainer.strategy)
+        self.epoch_losses.append(mean)
+        self._record(mean, horizon, batch_idx)
+        return loss
+
+    def _nothing(self) -> Float[Tensor, ""]:
+        """A loss whose every gradient is zero: all processes must have gradients of all weights."""
+        return 0.0 * torch.stack([p.sum() for p in self.parameters()]).sum()
+
+    def _loss(self, batch: Trajectory, batch_idx: int, horizon: int) -> Float[Tensor, ""]:
         batch = self.augmentation(batch, self._generator(batch_idx, "cpu", stream=0))
         normaliser = self.surrogate.normaliser
         z = normaliser.encode(batch.u.flatten(0, 1)).unflatten(0, batch.u.shape[:2])
         params = normaliser.encode_parameters(batch.params)
-        progress = self.trainer.global_step / self.trainer.estimated_stepping_batches
-        horizon = self.curriculum.horizon(progress, batch.n_steps)
         prediction, target = self.unroll(self._step(batch_idx), z, params, horizon)
-        loss = self.loss(prediction, target, batch.grid)
-        self.epoch_losses.append(loss.detach())
-        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch.u))
-        self.log("train/horizon", float(horizon), prog_bar=True, batch_size=len(batch.u))
-        return loss
+        return self.loss(prediction, target, batch.grid)
+
+    def _record(self, loss: Float[Tensor, ""], horizon: int, batch_idx: int) -> None:
+        """Rows of the loggers. Lightning writes them after a checkpoint of the step, which would then lack them."""
+        self.log("train/loss", loss, logger=False, prog_bar=True, batch_size=1)
+        self.log("train/horizon", float(horizon), logger=False, prog_bar=True, batch_size=1)
+        trainer: Any = self.trainer  # Lightning does not annotate log_every_n_steps
+        steps = trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if steps and (trainer.global_step + 1) % trainer.log_every_n_steps == 0:
+            self._write({"train/loss_step": loss, "train/horizon": float(horizon)}, trainer.global_step)
+
+    def _write(self, row: dict[str, Any], step: int) -> None:
+        for logger in self.loggers:
+            logger.log_metrics({**row, "epoch": self.current_epoch}, step)
 
     def _step(self, batch_idx: int) -> Propagator:
         # Noise is added outside what is recomputed: drawn again, it would be another noise.
@@ -95,12 +119,19 @@ class SurrogateModule(LightningModule):
         return step
 
     def _generator(self, batch_idx: int, device: torch.device | str, *, stream: int) -> torch.Generator:
-        drawn_for = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank, stream])
-        return torch.Generator(device).manual_seed(int(drawn_for.generate_state(1)[0]))
+        return torch.Generator(device).manual_seed(self._seed(batch_idx, stream=stream))
+
+    def _seed(self, batch_idx: int, *, stream: int) -> int:
+        # A symmetry (stream 0) is drawn once for the whole batch, whichever processes share it.
+        rank = self.global_rank if stream else 0
+        drawn_for = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, rank, stream])
+        return int(drawn_for.generate_state(1)[0])
 
     def on_train_epoch_end(self) -> None:
-        self.curriculum.observe(torch.stack(self.epoch_losses).mean().item())
+        mean = torch.stack([loss.to(self.device) for loss in self.epoch_losses]).mean().item()
         self.epoch_losses.clear()
+        self.curriculum.observe(mean)
+        self._write({"train/loss_epoch": mean}, self.trainer.global_step - 1)
 
     def on_validation_epoch_start(self) -> None:
         self.panels = {"val": self._panel()}
@@ -109,6 +140,7 @@ class SurrogateModule(LightningModule):
         self._compare(batch, self.panels["val"])
 
     def on_validation_epoch_end(self) -> None:
+        self.panels = {name: gathered_panel(panel) for name, panel in self.panels.items()}
         for name, value in self.panels["val"].compute().items():
             self.log(f"val/{name}", value, prog_bar=name == "rollout_relative_l2", sync_dist=True)
 
@@ -117,6 +149,9 @@ class SurrogateModule(LightningModule):
 
     def test_step(self, batch: Trajectory, batch_idx: int, dataloader_idx: int = 0) -> None:
         self._compare(batch, self.panels[self.test_names[dataloader_idx]])
+
+    def on_test_epoch_end(self) -> None:
+        self.panels = {name: gathered_panel(panel) for name, panel in self.panels.items()}
 
     def test_metrics(self) -> dict[str, float]:
         """Metrics of every test set after `trainer.test`: the first as test/..., the others as test_<name>/..."""
@@ -135,6 +170,11 @@ class SurrogateModule(LightningModule):
         """One full rollout from the first state, and one step from every true state."""
         surrogate = self.surrogate.on(batch.grid)
         initial, target = batch.u[:, 0], batch.u[:, 1:]
+        if not len(target):  # this process's share of a small batch; the panel counts batches
+            panel.update(target, target, initial=initial, params=batch.params, grid=batch.grid)
+            if batch.n_steps > 1:
+                panel.update_one_step(target, target)
+            return
         prediction = rollout(surrogate, initial, batch.params, batch.n_steps)
         step = first_non_finite_step(prediction)
         if step is not None:
@@ -155,6 +195,7 @@ class SurrogateModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["curriculum"] = self.curriculum.state_dict()
         checkpoint["data"] = self.data
+        checkpoint["epoch_losses"] = [loss.item() for loss in self.epoch_losses]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         for name, value in self.data.items():
@@ -164,3 +205,4 @@ class SurrogateModule(LightningModule):
                     f"that of this run {str(value):.80}. Resume with the files, the split and the seed of that run"
                 )
         self.curriculum.load_state_dict(checkpoint["curriculum"])
+        self.epoch_losses = [torch.tensor(loss) for loss in checkpoint["epoch_losses"]]

@@ -1,38 +1,93 @@
-"""Where a run lives, and what a resumed one must not lose."""
+"""Where a run lives, who may write to it, and what a resumed one must not lose."""
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+from filelock import FileLock, Timeout
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
+
+from duhamel.training.checkpoints import previous
+from duhamel.training.resume import LAST
+
+# Workers of a run that was killed hold on for some seconds.
+PATIENCE = 10.0
+
+log = logging.getLogger(__name__)
 
 
 def run_folder(ckpt_path: str | None, fresh: str) -> str:
     """The run that a checkpoint (RUN/checkpoints/NAME.ckpt) belongs to, `fresh` where there is none.
 
-    A resumed run goes on in its own folder: the best model so far stays in the contest.
+    A resumed run goes on in its own folder: the best model so far stays in the contest. "last" stands for the youngest
+    run beside `fresh` that has a checkpoint.
     """
-    return fresh if ckpt_path is None else str(Path(ckpt_path).resolve().parent.parent)
+    if ckpt_path is None:
+        return fresh
+    if ckpt_path == "last":
+        found = sorted(Path(fresh).parent.glob(f"*/checkpoints/{LAST}"), key=lambda path: path.stat().st_mtime)
+        return str(found[-1].parent.parent.resolve()) if found else fresh
+    return str(Path(ckpt_path).resolve().parent.parent)
 
 
-def open_run(run: Path) -> None:
-    """Readies the folder of a new or a resumed run.
+def resumed_from(ckpt_path: str | None, run: Path) -> Path | None:
+    """The checkpoint to go on from, None where there is none; "last" is that of `run`, if it has got that far."""
+    if ckpt_path is None:
+        return None
+    path = run / "checkpoints" / LAST if ckpt_path == "last" else Path(ckpt_path)
+    if path.is_file() or previous(path).is_file():
+        return path
+    if ckpt_path == "last":
+        log.info(f"{run} has no checkpoint yet: the training starts from its beginning")
+        return None
+    raise FileNotFoundError(f"ckpt_path={ckpt_path}: no such checkpoint")
 
-    Metrics of the part before a resume, which the CSV logger would overwrite, are set aside as metrics_1.csv, ...
+
+@contextmanager
+def open_run(run: Path, cfg: DictConfig, checkpoint: Path | None) -> Iterator[None]:
+    """The folder of a new or a resumed run, for this run alone; config.yaml in it is `cfg`.
+
+    Raises ValueError where another run writes to it.
+    Metrics that a new run finds are set aside as metrics_1.csv, ...; a resumed one goes on with them. Of several
+    processes of one training the first opens the folder.
     """
-    # The folder already holds the job's log when that logger finds it; the second is between Lightning and torch.
-    warnings.filterwarnings("ignore", message="Experiment logs directory|`isinstance.treespec, LeafSpec")
-    metrics = run / "metrics.csv"
-    if metrics.is_file():
-        part = 1
-        while (run / f"metrics_{part}.csv").exists():
-            part += 1
-        metrics.rename(run / f"metrics_{part}.csv")
+    # Between Lightning and torch.
+    warnings.filterwarnings("ignore", message="`isinstance.treespec, LeafSpec")
+    if getattr(rank_zero_only, "rank", 0):
+        yield
+        return
+    try:
+        with FileLock(run / ".lock", timeout=PATIENCE):
+            metrics, part = run / "metrics.csv", 1
+            if checkpoint is None and metrics.is_file():
+                while (run / f"metrics_{part}.csv").exists():
+                    part += 1
+                metrics.rename(run / f"metrics_{part}.csv")
+            OmegaConf.save(cfg, run / "config.yaml", resolve=True)
+            yield
+    except Timeout as error:
+        raise ValueError(f"{run}: another run is writing here; wait for it, or choose another hydra.run.dir") from error
+
+
+def check_precision(trainer: Trainer) -> None:
+    """Raises ValueError where the device computes without the precision that was asked for."""
+    device = trainer.strategy.root_device
+    if "bf16" in str(trainer.precision) and device.type == "cuda":
+        with torch.cuda.device(device):
+            if not torch.cuda.is_bf16_supported(including_emulation=False):
+                name = torch.cuda.get_device_name()
+                raise ValueError(f"trainer.precision={trainer.precision}: {name} has no bfloat16; use 32 or 16-mixed")
 
 
 def best_checkpoint(trainer: Trainer) -> str | None:
-    """What `Trainer.test` is to load: the best model by validation, the weights in memory where none was validated."""
+    """The checkpoint that `Trainer.test` is to load: the best by validation, None (the weights in memory) without."""
     if isinstance(trainer.checkpoint_callback, ModelCheckpoint) and trainer.checkpoint_callback.best_model_path:
-        return "best"
+        return trainer.checkpoint_callback.best_model_path
     warnings.warn("no validation took place: the last weights are tested and saved", stacklevel=2)
     return None
