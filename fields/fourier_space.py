@@ -1,5 +1,6 @@
 """Fourier coefficients of states: the space in which semilinear equations and their solvers compute."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ from duhamel.fields.spectral import derivative_symbol, require_periodic, resolve
 
 @dataclass(frozen=True)
 class FourierSpace:
-    """Coefficients over the space axes of a periodic grid, the last axis halved as `torch.fft.rfft` does.
+    """Coefficients of real channels over the space axes of a periodic grid, the last axis halved as by `rfft`.
 
     truncated: hold only the columns of the last axis that the 2/3 rule keeps; on other axes the modes that it drops are
         held, and `kept` says which they are.
@@ -77,3 +78,41 @@ class FourierSpace:
 
     def _held(self, columns: Tensor) -> Tensor:
         return columns[..., : -(-self.grid.shape[-1] // 3)] if self.truncated else columns
+
+
+class ComplexFourierSpace(FourierSpace):
+    """Coefficients of one complex field whose real and imaginary parts are the two channels of a state; no axis halved.
+
+    `truncated` saves nothing here: all columns are held.
+    """
+
+    def modes(self, u: Float[Tensor, "batch 2 *space"]) -> Complex[Tensor, "batch 1 *mode"]:
+        return torch.fft.fftn(torch.complex(u[:, :1], u[:, 1:]), dim=(*self._others, -1))
+
+    def samples(self, v: Complex[Tensor, "batch 1 *mode"]) -> Float[Tensor, "batch 2 *space"]:
+        u = torch.fft.ifftn(v, dim=(*self._others, -1))
+        return torch.cat([u.real, u.imag], dim=1)
+
+    def pad(self, v: Complex[Tensor, "batch 1 *mode"]) -> Complex[Tensor, "batch 1 *mode"]:
+        return v
+
+    def derivative(self, axis: int, *, order: int = 1, device: torch.device | str = "cpu") -> Complex[Tensor, "..."]:
+        """(i k)^order along one axis, in complex128; zero for the highest mode of an even axis where order is odd."""
+        n = self.grid.shape[axis]
+        symbol = (1j * (2 * math.pi / self.grid.extent[axis]) * _signed_modes(n, device)) ** order
+        if order % 2 == 1 and n % 2 == 0:
+            symbol[n // 2] = 0
+        return symbol.reshape([-1 if i == axis else 1 for i in range(self.grid.ndim)])
+
+    def kept(self, *, fraction: float = 1.0, device: torch.device | str = "cpu") -> Bool[Tensor, "*mode"]:
+        kept = torch.ones((), dtype=torch.bool, device=device)
+        for n in self.grid.shape:
+            kept = kept[..., None] & (_signed_modes(n, device).abs() < fraction * n / 3)
+        return kept
+
+    def _held(self, columns: Tensor) -> Tensor:
+        return columns
+
+
+def _signed_modes(n: int, device: torch.device | str) -> Float[Tensor, " n"]:
+    return torch.fft.fftfreq(n, d=1 / n, dtype=torch.float64, device=device).round()

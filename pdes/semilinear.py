@@ -14,8 +14,8 @@ from duhamel.pdes.base import EvolutionPDE
 from duhamel.pdes.sampling import Distribution
 
 
-class LinearPDE(EvolutionPDE):
-    """u_t = L u on a periodic interval or box, or on one with zero values or zero fluxes at its ends.
+class SpectralPDE(EvolutionPDE):
+    """u_t = F(u) in Fourier coefficients, on a periodic interval or box or one with zero values or fluxes at its ends.
 
     dimensions: numbers of space axes that the equation is stated in.
     boundaries: conditions that its symmetries allow to impose by extension; the same on every axis.
@@ -60,11 +60,13 @@ class LinearPDE(EvolutionPDE):
                 raise ValueError(f"{self.name} is solved with {allowed} axes, got {boundary!s}")
 
     @abstractmethod
-    def symbol(self, params: Parameters, space: FourierSpace) -> Float[Tensor, "..."] | Complex[Tensor, "..."]:
-        """L as a factor of each coefficient, in float64 or complex128, broadcast over "batch channel *mode"."""
+    def tendency_modes(
+        self, v: Complex[Tensor, "batch channel *mode"], params: Parameters, space: FourierSpace
+    ) -> Complex[Tensor, "batch channel *mode"]:
+        """Coefficients of F(u) from those of u, products taken at the samples of `space.grid`."""
 
     def space(self, grid: Grid, *, truncated: bool = False) -> FourierSpace:
-        """Where states have the coefficients in which L is diagonal; `grid` is periodic."""
+        """Where states have their coefficients; `grid` is periodic."""
         return FourierSpace(grid, truncated)
 
     def tendency(
@@ -73,12 +75,7 @@ class LinearPDE(EvolutionPDE):
         self.require_grid(grid)
         space = self.space(extended(grid))
         v = space.modes(extend(u, grid))
-        return restrict(space.samples(self._tendency_modes(v, params, space)), grid)
-
-    def _tendency_modes(
-        self, v: Complex[Tensor, "batch channel *mode"], params: Parameters, space: FourierSpace
-    ) -> Complex[Tensor, "batch channel *mode"]:
-        return self.symbol(params, space).to(v.dtype) * v
+        return restrict(space.samples(self.tendency_modes(v, params, space)), grid)
 
     def sample_initial(
         self, grid: Grid, n_samples: int, generator: torch.Generator
@@ -92,6 +89,19 @@ class LinearPDE(EvolutionPDE):
         return Parameters(torch.stack(columns, dim=1) if columns else none.flatten(1), none)
 
 
+class LinearPDE(SpectralPDE):
+    """u_t = L u, L diagonal in Fourier coefficients."""
+
+    @abstractmethod
+    def symbol(self, params: Parameters, space: FourierSpace) -> Float[Tensor, "..."] | Complex[Tensor, "..."]:
+        """L as a factor of each coefficient, in float64 or complex128, broadcast over "batch channel *mode"."""
+
+    def tendency_modes(
+        self, v: Complex[Tensor, "batch channel *mode"], params: Parameters, space: FourierSpace
+    ) -> Complex[Tensor, "batch channel *mode"]:
+        return self.symbol(params, space).to(v.dtype) * v
+
+
 class SemilinearPDE(LinearPDE):
     """u_t = L u + N(u)."""
 
@@ -101,10 +111,10 @@ class SemilinearPDE(LinearPDE):
     ) -> Complex[Tensor, "batch channel *mode"]:
         """Coefficients of N(u), products taken at the samples of `space.grid`; v are those of u."""
 
-    def _tendency_modes(
+    def tendency_modes(
         self, v: Complex[Tensor, "batch channel *mode"], params: Parameters, space: FourierSpace
     ) -> Complex[Tensor, "batch channel *mode"]:
-        return super()._tendency_modes(v, params, space) + self.nonlinear(v, params, space)
+        return super().tendency_modes(v, params, space) + self.nonlinear(v, params, space)
 
 
 def factor(params: Parameters, index: int, space: FourierSpace) -> Float[Tensor, "batch 1 ..."]:

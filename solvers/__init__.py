@@ -9,7 +9,9 @@ from duhamel.solvers.fast_poisson import FastPoisson, ScaledLaplacian
 from duhamel.solvers.linear import FourierExponential
 from duhamel.solvers.multigrid import Multigrid
 from duhamel.solvers.refinement import estimated_error, reference_trajectory, refined
+from duhamel.solvers.runge_kutta import RungeKutta4
 from duhamel.solvers.transfer import CellMeans, PointValues, Transfer
+from duhamel.solvers.wave import WavePropagator
 
 __all__ = [
     "ETDRK4",
@@ -21,10 +23,12 @@ __all__ = [
     "FourierExponential",
     "Multigrid",
     "PointValues",
+    "RungeKutta4",
     "ScaledLaplacian",
     "Solver",
     "Transfer",
     "UnresolvedError",
+    "WavePropagator",
     "conjugate_gradients",
     "estimated_error",
     "etdrk4_coefficients",

@@ -9,16 +9,33 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from duhamel.fields import GaussianField, LogNormalField
-from duhamel.pdes import EQUATIONS, PDE, Burgers, Darcy, LogUniform, Uniform
+from duhamel.pdes import (
+    EQUATIONS,
+    PDE,
+    Burgers,
+    Darcy,
+    LogUniform,
+    Lorenz96,
+    Lorenz96TwoLevel,
+    NavierStokes,
+    Uniform,
+)
 
 SHAPES = {
     "advection": (32,),
     "burgers": (32,),
     "darcy": (12, 10),
     "fisher_kpp": (12, 10),
+    "fitzhugh_nagumo": (12, 10),
     "heat": (6, 5, 4),
     "kdv": (32,),
     "kuramoto_sivashinsky": (32,),
+    "allen_cahn": (32,),
+    "lorenz96": (8,),
+    "lorenz96_two_level": (6,),
+    "navier_stokes": (32, 32),
+    "nonlinear_schroedinger": (32,),
+    "wave": (10, 12),
 }
 CONF = Path(__file__).parents[2] / "conf" / "pde"
 
@@ -49,6 +66,34 @@ def test_the_configuration_builds_the_defaults(name: str) -> None:
     pde = instantiate(OmegaConf.load(CONF / f"{name}.yaml"))
     assert isinstance(pde, PDE)
     assert vars(pde) == vars(EQUATIONS[name]())
+
+
+def test_the_vorticity_of_the_neural_operator_paper_has_the_amplitude_of_its_code(generator: torch.Generator) -> None:
+    """RMS 0.185; with the exponent that the paper prints it would be 0.043."""
+    pde = NavierStokes()
+    grid = pde.grid((64, 64))
+    variance = pde.initial.standard_deviations(grid).square().sum()
+    assert float(variance.sqrt()) == pytest.approx(0.185, rel=5e-3)
+    u = pde.sample_initial(grid, 200, generator)
+    assert float(u.square().mean().sqrt()) == pytest.approx(float(variance.sqrt()), rel=0.05)
+    assert u.mean(dim=(2, 3)).abs().max() < 1e-13
+
+
+@pytest.mark.parametrize("kind", [Lorenz96, Lorenz96TwoLevel])
+def test_products_of_lorenz_keep_the_energy_and_states_lie_on_the_attractor(
+    kind: type[Lorenz96] | type[Lorenz96TwoLevel], generator: torch.Generator
+) -> None:
+    pde = kind()
+    grid = pde.grid((8,))
+    u, params = pde.sample_initial(grid, 4, generator), pde.sample_params(grid, 4, generator)
+    inflow = params.scalars[:, 0] * u[:, 0].sum(dim=-1)
+    # The coupling passes energy from slow to fast variables at equal rates.
+    friction = u[:, 0].square().sum(dim=-1)
+    if len(pde.channels) > 1:
+        friction = friction + params.scalars[:, 2] * u[:, 1:].square().sum(dim=(1, 2))
+    rate = (u * pde.tendency(u, params, grid)).sum(dim=(1, 2))
+    torch.testing.assert_close(rate, inflow - friction, atol=1e-10, rtol=0)
+    assert u[:, 0].abs().max() < 20 and u[:, 0].std() > 2, "the climate of Lorenz's model"
 
 
 def test_every_configuration_is_an_equation_of_the_registry() -> None:
@@ -93,3 +138,7 @@ def test_equations_in_one_dimension_refuse_two() -> None:
     for name in ("advection", "burgers", "kdv", "kuramoto_sivashinsky"):
         with pytest.raises(ValueError, match="one space dimension"):
             EQUATIONS[name]().grid((8, 8))
+    with pytest.raises(ValueError, match="two space dimensions"):
+        NavierStokes().grid((8,))
+    with pytest.raises(ValueError, match="at least 4 sites"):
+        Lorenz96().grid((3,))
