@@ -1,5 +1,6 @@
 """Fourier coefficients of states: the space in which semilinear equations and their solvers compute."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ class FourierSpace:
 
     def partial(self, axis: int, v: Complex[Tensor, "batch channel *mode"]) -> Complex[Tensor, "batch channel *mode"]:
         """Coefficients of the derivative along one axis."""
-        return self.derivative(axis, device=v.device).to(v.dtype) * v
+        return _derivative(self, axis, v.dtype, v.device) * v
 
     def derivative(self, axis: int, *, order: int = 1, device: torch.device | str = "cpu") -> Complex[Tensor, "*mode"]:
         """(i k)^order along one axis, in complex128."""
@@ -78,6 +79,13 @@ class FourierSpace:
 
     def _held(self, columns: Tensor) -> Tensor:
         return columns[..., : -(-self.grid.shape[-1] // 3)] if self.truncated else columns
+
+
+# A solver asks for it at every stage of every step.
+@functools.lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _derivative(space: FourierSpace, axis: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return space.derivative(axis, device=device).to(dtype)
 
 
 class ComplexFourierSpace(FourierSpace):

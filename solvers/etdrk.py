@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -101,9 +102,7 @@ class ETDRK4:
         return restrict(self.full.samples(dropped + self.space.pad(_complex(v, c))), self.grid)
 
     def _step(self, v: Tensor, params: Parameters, c: Coefficients) -> Tensor:
-        def N(v: Tensor) -> Tensor:
-            return _real(self.pde.nonlinear(_complex(v, c), params, self.space), c)
-
+        N = partial(self._nonlinear, params, c)
         N_v, half = N(v), c.E2 * v
         a = torch.addcmul(half, c.Q, N_v)
         N_a = N(a)
@@ -111,6 +110,9 @@ class ETDRK4:
         N_c = N(torch.addcmul(c.E2 * a, c.Q, 2 * N_b - N_v))
         v = torch.addcmul(c.E * v, c.f1, N_v)
         return torch.addcmul(torch.addcmul(v, c.f2, N_a + N_b, value=2), c.f3, N_c)
+
+    def _nonlinear(self, params: Parameters, c: Coefficients, v: Tensor) -> Tensor:
+        return _real(self.pde.nonlinear(_complex(v, c), params, self.space), c)
 
     def _coefficients(self, params: Parameters, like: Tensor) -> tuple[Tensor, Coefficients]:
         """exp(L dt) of all modes, and a step's coefficients, zero where the 2/3 rule drops modes.
