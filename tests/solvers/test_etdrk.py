@@ -19,9 +19,11 @@ def test_coefficients_are_the_closed_forms_where_those_are_safe() -> None:
     z = h * symbol
     e = torch.exp(z)
     for value, closed in (
-        (c.Q, (torch.exp(z / 2) - 1) / z),
+        (c.a1, (torch.exp(z / 2) - 1) / z),
+        (c.b2, 4 * (torch.exp(z / 2) - 1 - z / 2) / z**2),
+        (c.c1 + c.c3, (e - 1) / z),
         (c.f1, (-4 - z + e * (4 - 3 * z + z**2)) / z**3),
-        (c.f2, (2 + z + e * (z - 2)) / z**3),
+        (c.f2, 2 * (2 + z + e * (z - 2)) / z**3),
         (c.f3, (-4 - 3 * z - z**2 + e * (4 - z)) / z**3),
     ):
         assert not value.is_complex()
@@ -30,7 +32,9 @@ def test_coefficients_are_the_closed_forms_where_those_are_safe() -> None:
 
 def test_coefficients_at_zero_are_those_of_runge_kutta() -> None:
     c = etdrk4_coefficients(torch.tensor([0.0, 1e-9], dtype=torch.float64), 1.0)
-    for value, limit in ((c.Q, 1 / 2), (c.f1, 1 / 6), (c.f2, 1 / 6), (c.f3, 1 / 6)):
+    limits = {"a1": 1 / 2, "b1": 0, "b2": 1 / 2, "c1": 0, "c3": 1, "f1": 1 / 6, "f2": 1 / 3, "f3": 1 / 6}
+    for name, limit in limits.items():
+        value = getattr(c, name)
         torch.testing.assert_close(value, torch.full((2,), limit, dtype=torch.float64), atol=1e-9, rtol=0)
         assert abs(float(value[0]) - limit) < 1e-14
 
