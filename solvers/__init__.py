@@ -10,6 +10,7 @@ from duhamel.solvers.linear import FourierExponential
 from duhamel.solvers.multigrid import Multigrid
 from duhamel.solvers.refinement import estimated_error, reference_trajectory, refined
 from duhamel.solvers.runge_kutta import RungeKutta4
+from duhamel.solvers.tolerance import Cost, Solution, solve
 from duhamel.solvers.transfer import CellMeans, PointValues, Transfer
 from duhamel.solvers.wave import WavePropagator
 
@@ -17,6 +18,7 @@ __all__ = [
     "ETDRK4",
     "EXACT",
     "CellMeans",
+    "Cost",
     "DarcyFiniteVolume",
     "EllipticSolution",
     "FastPoisson",
@@ -25,6 +27,7 @@ __all__ = [
     "PointValues",
     "RungeKutta4",
     "ScaledLaplacian",
+    "Solution",
     "Solver",
     "Transfer",
     "UnresolvedError",
@@ -35,6 +38,7 @@ __all__ = [
     "reference_solver",
     "reference_trajectory",
     "refined",
+    "solve",
     "solve_darcy",
     "solve_diffusion",
 ]

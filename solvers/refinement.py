@@ -75,7 +75,14 @@ def estimated_error(
     doubled = 1 if dt == 0 else 2 * substeps
     finer = 2 * refine if pde.continuous else 1
     judge = reference_trajectory(pde, u0, params, grid, dt, n_steps, refine=finer, substeps=doubled)
-    difference = torch.linalg.vector_norm((solved - judge)[:, 1:].flatten(1), dim=1)
+    return relative_distance(solved, judge)
+
+
+def relative_distance(
+    u: Float[Tensor, "batch time channel *space"], judge: Float[Tensor, "batch time channel *space"]
+) -> Float[Tensor, " batch"]:
+    """Relative L2 distance over all states after the first; that of zero states is absolute."""
+    difference = torch.linalg.vector_norm((u - judge)[:, 1:].flatten(1), dim=1)
     return difference / torch.linalg.vector_norm(judge[:, 1:].flatten(1), dim=1).clamp_min(1e-300)
 
 
