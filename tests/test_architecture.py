@@ -46,6 +46,7 @@ IMPORT_NAMES = {
     "hydra-core": {"hydra", "omegaconf"},
     "pyyaml": {"yaml"},
     "pyro-ppl": {"pyro"},
+    "py-pde": {"pde"},
 }
 
 # Layers that need an extra of the package as a whole.

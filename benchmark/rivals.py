@@ -1,0 +1,90 @@
+"""Solvers of other libraries, none of them required: a library that is not installed is reported as such.
+
+Each function returns a `Run`, states in, states out, over the whole time T in a given number of steps, or raises
+ImportError. Compilation happens in the first call.
+"""
+
+import importlib.metadata
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Run = Callable[[], Tensor]
+# (u0, n_steps) -> Run
+Rival = Callable[[Tensor, int], Run]
+
+
+def version(distribution: str) -> str:
+    """Its version, or that it is missing."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def exponax(build: Callable[[Any, float], Any], T: float) -> Rival:
+    """exponax on JAX in float64: `build(exponax.stepper, dt)` makes the stepper; batches by vmap, all compiled."""
+
+    def rival(u0: Tensor, n_steps: int) -> Run:
+        import exponax
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        solve = jax.jit(jax.vmap(exponax.repeat(build(exponax.stepper, T / n_steps), n_steps)))
+        start = jax.numpy.asarray(u0.numpy())
+
+        def run() -> Tensor:
+            return torch.from_numpy(np.array(solve(start).block_until_ready()))
+
+        return run
+
+    return rival
+
+
+def py_pde(build: Callable[[Any], Any], T: float, length: float, periodic: bool) -> Rival:
+    """py-pde, second order in space, its own adaptive explicit Runge-Kutta; samples one after another.
+
+    build: pde -> equation, for fields on cells. Steps set the tolerance: 10 / n_steps^4.
+    """
+
+    def rival(u0: Tensor, n_steps: int) -> Run:
+        import pde
+
+        n = u0.shape[2:]
+        grid = pde.CartesianGrid([(0, length)] * len(n), list(n), periodic=periodic)
+        equation = build(pde)
+        solver = pde.ExplicitSolver(equation, scheme="runge-kutta", adaptive=True, tolerance=10 / n_steps**4)
+        controller = pde.Controller(solver, t_range=T, tracker=None)
+
+        def one(sample: Tensor) -> Tensor:
+            fields = [pde.ScalarField(grid, channel.numpy()) for channel in sample]
+            end = controller.run(pde.FieldCollection(fields) if len(fields) > 1 else fields[0])
+            return torch.from_numpy(np.array(end.data)).reshape(sample.shape)
+
+        return lambda: torch.stack([one(sample) for sample in u0])
+
+    return rival
+
+
+def torchdiffeq(tendency: Callable[[Tensor], Tensor], T: float) -> Rival:
+    """torchdiffeq's adaptive dopri8 on the whole batch; steps set the tolerance: 1 / n_steps^4."""
+
+    def rival(u0: Tensor, n_steps: int) -> Run:
+        from torchdiffeq import odeint
+
+        tolerance = 1 / n_steps**4
+        times = torch.tensor([0.0, T], dtype=torch.float64)
+
+        def run() -> Tensor:
+            with torch.no_grad():
+                end: Tensor = odeint(
+                    lambda _, u: tendency(u), u0, times, rtol=tolerance, atol=tolerance, method="dopri8"
+                )
+            return end[-1]
+
+        return run
+
+    return rival
