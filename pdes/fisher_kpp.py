@@ -43,6 +43,6 @@ class FisherKPP(SemilinearPDE):
     def nonlinear(
         self, v: Complex[Tensor, "batch channel *mode"], params: Parameters, space: FourierSpace
     ) -> Complex[Tensor, "batch channel *mode"]:
-        # Growth stays with its saturation: with r u in L the error of a step is twenty times as large.
+        # Growth stays with its saturation: with r u in L the error of a step is seventeen times as large.
         u = space.samples(v)
         return space.modes(factor(params, 1, space).to(u.dtype) * u * (1 - u))

@@ -91,7 +91,7 @@ class ETDRK4:
         rounding errors is allowed. math.inf turns the check off, and with it the one device synchronisation of a call.
 
     Source: Krogstad (2005), J. Comput. Phys. 203(1), "ETDRK4-B": the same four evaluations of N as in Cox and Matthews
-    (2002), with a third to a half of their error on Kuramoto-Sivashinsky and Korteweg-de Vries.
+    (2002), with half of their error, more or less, on Kuramoto-Sivashinsky and Korteweg-de Vries.
     """
 
     order: ClassVar[int] = 4
