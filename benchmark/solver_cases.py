@@ -65,7 +65,7 @@ class SolverCase:
         )[:, -1]  # fmt: skip
 
 
-def _exponax(name: str, case_T: float, dims: int, length: float, n: int, **options: float | bool) -> Rival:
+def _exponax(name: str, case_T: float, dims: int, length: float, n: int, **options: int | float) -> Rival:
     def build(stepper: object, dt: float) -> object:
         module, _, kind = name.rpartition(".")
         return getattr(getattr(stepper, module) if module else stepper, kind)(dims, length, n, dt, **options)
