@@ -15,12 +15,16 @@ from duhamel.operators.fno import FNO
 from duhamel.operators.mgno import MgNO
 from duhamel.operators.neuralop_fno import NeuralopFNO
 from duhamel.operators.normaliser import Normaliser
+from duhamel.operators.nsm import NSM
 from duhamel.operators.persistence import Persistence
 from duhamel.operators.surrogate import OutsideTrainedRange, Surrogate, load
+from duhamel.operators.unet import ClassicUNet, UNet
 
 __all__ = [
     "CAPE",
     "FNO",
+    "NSM",
+    "ClassicUNet",
     "Component",
     "Concatenation",
     "Conditioning",
@@ -35,6 +39,7 @@ __all__ = [
     "Persistence",
     "Raw",
     "Surrogate",
+    "UNet",
     "Unconditioned",
     "load",
 ]

@@ -31,7 +31,8 @@ class Operator(nn.Module, ABC):
     resolution_bound: why the operator is another map at another number of grid points; empty where it is not, that is,
         where it converges under refinement.
     shift_period: shifts along periodic axes by multiples of so many points commute with the operator; 0: no claim.
-    blind: why the operator ignores the numbers among the parameters; empty where it does not.
+    blind: why the operator ignores the numbers among the parameters; empty where it does not, or where its
+        `conditioning` says so.
     """
 
     resolution_bound: str = ""

@@ -1,5 +1,6 @@
 """Channel attention guided by the equation's parameters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,7 +35,7 @@ class CAPE(Conditioning):
 
     width: int = 64
     size: int = 5
-    n_modes: int | tuple[int, ...] = 16
+    n_modes: int | Sequence[int] = 16
     embedding: Embedding = Raw()
     faithful: bool = False
 
@@ -98,7 +99,8 @@ class ChannelAttention(Conditioner):
         )
         self.attentions = nn.ModuleList(Attention(n_features, width) for _ in self.branches)
         self.skip = Pointwise(half, width)
-        self.project = Pointwise(width, n)
+        # The norm removes a bias; the published layer has one all the same.
+        self.project = Stencil(width, n, boundary=boundary, size=1, bias=cape.faithful)
         self.norm = nn.LayerNorm(problem.grid.shape) if cape.faithful else SpatialNorm(n)
         self.n_inputs = 2 * n + len(problem.coefficients)
         self.n_outputs = 2 * n if cape.faithful else n

@@ -74,7 +74,10 @@ class Conditioner(nn.Module):
     """A conditioning at work in one operator, which maps n_inputs channels to n_outputs channels in between.
 
     state: whether the state is among the inputs; a stationary problem's guess holds nothing and may be left out.
+    blind: why numbers among the parameters do not matter; empty where they do.
     """
+
+    blind: str = ""
 
     def __init__(self, problem: Problem, *, state: bool) -> None:
         super().__init__()
@@ -108,7 +111,9 @@ class Unconditioned(Conditioning):
     """Blind to the numbers among the parameters; coefficient fields are seen."""
 
     def bind(self, problem: Problem, *, state: bool = True) -> Conditioner:
-        return Conditioner(problem, state=state)
+        conditioner = Conditioner(problem, state=state)
+        conditioner.blind = "unconditioned"
+        return conditioner
 
 
 @dataclass(frozen=True)

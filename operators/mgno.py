@@ -1,5 +1,6 @@
 """The multigrid neural operator, in any dimension, on any grid size."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -37,8 +38,8 @@ class MgNO(Operator):
         *,
         width: int = 24,
         n_layers: int = 4,
-        pre: tuple[int, ...] = (1, 1, 1, 2),
-        post: tuple[int, ...] = (),
+        pre: Sequence[int] = (1, 1, 1, 2),
+        post: Sequence[int] = (),
         skip: bool = True,
         widening: bool = False,
         bias: bool = False,

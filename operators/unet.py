@@ -1,0 +1,193 @@
+"""U-Nets: the baselines that operators are measured against, a modern one and the classic one."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from duhamel.fields import Boundary, Grid, Parameters, Problem, State
+from duhamel.operators.base import Operator
+from duhamel.operators.conditioning import Concatenation, Conditioner, Conditioning, Hidden
+from duhamel.operators.pointwise import Pointwise, PointwiseMLP
+from duhamel.operators.stencil import CONVOLUTIONS, TRANSPOSED, ChannelNorm, Prolongation, Stencil
+
+Other = Float[Tensor, "batch hidden_out *space"]
+
+INDEX_BOUND = "stencils and strides reach a number of points, not a length"
+
+
+class ConvNeXtBlock(nn.Module):
+    """v + W2 gelu(W1 m(N(D v))): a wide depthwise stencil D, a norm over channels, a pointwise network.
+
+    Source: Liu et al. (2022), A ConvNet for the 2020s, figure 4; the conditioning's modulation m makes N adaptive.
+    """
+
+    def __init__(self, width: int, *, size: int, expansion: float, grid: Grid, conditioner: Conditioner) -> None:
+        super().__init__()
+        self.depthwise = Stencil(width, width, boundary=grid.boundary, size=size, groups=width)
+        self.norm = ChannelNorm(width)
+        self.modulation = conditioner.modulation(width)
+        self.mlp = PointwiseMLP(width, round(expansion * width), width)
+
+    def forward(self, v: Hidden, params: Parameters) -> Hidden:
+        return v + self.mlp(self.modulation(self.norm(self.depthwise(v)), params))
+
+
+class Stage(nn.ModuleList):
+    """Blocks one after another."""
+
+    def forward(self, v: Hidden, params: Parameters) -> Hidden:
+        for block in self:
+            v = block(v, params)
+        return v
+
+
+class UNet(Operator):
+    """A U-Net of ConvNeXt blocks: halved grids down, learned prolongations up, skips added to what comes up.
+
+    width: channels of the finest level. multipliers: of `width`, for each level, the finest first.
+    n_blocks: of each level, on the way down and again on the way up (the coarsest has them once).
+    size: points of the depthwise stencils. expansion: hidden width of the pointwise networks.
+    Source: Ronneberger, Fischer and Brox (2015) for the shape; Gupta and Brandstetter (2023), Towards
+        Multi-spatiotemporal-scale Generalized PDE Modeling, on what a modern one achieves.
+    Raises ValueError where the levels do not fit the grid.
+    """
+
+    resolution_bound = INDEX_BOUND
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        width: int = 32,
+        multipliers: Sequence[int] = (1, 2, 4),
+        n_blocks: int = 2,
+        size: int = 5,
+        expansion: float = 2.0,
+        conditioning: Conditioning = Concatenation(),
+    ) -> None:
+        super().__init__(problem)
+        grid, widths = problem.grid, [width * m for m in multipliers]
+        if not widths or min(*widths, n_blocks) < 1:
+            raise ValueError(f"width {width}, multipliers {multipliers} and n_blocks {n_blocks} must be positive")
+        require_levels(grid, len(widths), least=size // 2 + 1)
+        if all(grid.periodic):
+            self.shift_period = 2 ** (len(widths) - 1)
+        self.conditioning = conditioning.bind(problem)
+
+        def blocks(width: int) -> Stage:
+            return Stage(
+                ConvNeXtBlock(width, size=size, expansion=expansion, grid=grid, conditioner=self.conditioning)
+                for _ in range(n_blocks)
+            )
+
+        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        self.first = Stencil(self.conditioning.n_inputs, widths[0], boundary=grid.boundary)
+        self.down = nn.ModuleList(blocks(w) for w in widths)
+        self.coarsen = nn.ModuleList(Stencil(a, b, boundary=grid.boundary, stride=2) for a, b in pairs)
+        self.refine = nn.ModuleList(Prolongation(b, a, boundary=grid.boundary) for a, b in pairs)
+        self.up = nn.ModuleList(blocks(w) for w in widths[:-1])
+        self.norm = ChannelNorm(widths[0])
+        self.last = Pointwise(widths[0], self.conditioning.n_outputs)
+
+    def forward(self, u: State, params: Parameters) -> State:
+        v = self.first(self.conditioning.encode(u, params))
+        skips = []
+        for i, blocks in enumerate(self.down):
+            if i:
+                skips.append(v)
+                v = self.coarsen[i - 1](v)
+            v = blocks(v, params)
+        for i in reversed(range(len(self.up))):
+            v = skips[i] + self.refine[i](v, tuple(skips[i].shape[2:]))
+            v = self.up[i](v, params)
+        return self.conditioning.decode(self.last(self.norm(v)))
+
+
+class DoubleConvolution(nn.Module):
+    """tanh(N K v) twice; the conditioning modulates what the second norm gives."""
+
+    def __init__(
+        self, n_in: int, n_out: int, *, boundary: tuple[Boundary, ...], conditioner: Conditioner, faithful: bool
+    ):
+        super().__init__()
+        norm = BATCH_NORMS[len(boundary)] if faithful else ChannelNorm
+        self.convolutions = nn.ModuleList(Stencil(n, n_out, boundary=boundary, bias=False) for n in (n_in, n_out))
+        self.norms = nn.ModuleList(norm(n_out) for _ in range(2))
+        self.modulation = conditioner.modulation(n_out)
+
+    def forward(self, v: Hidden, params: Parameters) -> Other:
+        v = torch.tanh(self.norms[0](self.convolutions[0](v)))
+        return torch.tanh(self.modulation(self.norms[1](self.convolutions[1](v)), params))
+
+
+BATCH_NORMS: dict[int, type[nn.Module]] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+POOLINGS = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+
+
+class ClassicUNet(Operator):
+    """Ronneberger, Fischer and Brox (2015), U-Net, with tanh: poolings that double the channels, concatenated skips.
+
+    width: channels of the finest level. n_levels: poolings.
+    faithful: as in PDEBench's comparison: batch norm instead of a norm over the channels of each point, and zeros
+        beyond the ends of every axis. Batch norm mixes the samples of a batch and is not for unrolled training; a norm
+        over the space of each channel would remove constant inputs, which is what parameters are.
+    Raises ValueError where the levels do not fit the grid.
+    """
+
+    resolution_bound = INDEX_BOUND
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        width: int = 32,
+        n_levels: int = 4,
+        conditioning: Conditioning = Concatenation(),
+        faithful: bool = False,
+    ) -> None:
+        super().__init__(problem)
+        grid = problem.grid
+        boundary = (Boundary.DIRICHLET,) * grid.ndim if faithful else grid.boundary
+        if width < 1 or n_levels < 1:
+            raise ValueError(f"width {width} and n_levels {n_levels} must be positive")
+        require_levels(grid, n_levels + 1, least=2)
+        if all(b is Boundary.PERIODIC for b in boundary):
+            self.shift_period = 2**n_levels
+        self.conditioning = conditioning.bind(problem, state=not (faithful and problem.steady))
+        widths = [width * 2**level for level in range(n_levels + 1)]
+
+        def double(n_in: int, n_out: int) -> DoubleConvolution:
+            return DoubleConvolution(n_in, n_out, boundary=boundary, conditioner=self.conditioning, faithful=faithful)
+
+        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        self.down = nn.ModuleList([double(self.conditioning.n_inputs, width), *(double(a, b) for a, b in pairs)])
+        self.refine = nn.ModuleList(TRANSPOSED[grid.ndim](b, a, 2, stride=2) for a, b in pairs)
+        self.up = nn.ModuleList(double(2 * a, a) for a, _ in pairs)
+        self.last = CONVOLUTIONS[grid.ndim](width, self.conditioning.n_outputs, 1)
+
+    def forward(self, u: State, params: Parameters) -> State:
+        v = self.conditioning.encode(u, params)
+        pool, skips = POOLINGS[u.ndim - 2], []
+        for i, block in enumerate(self.down):
+            if i:
+                skips.append(v)
+                v = pool(v, 2, ceil_mode=True)
+            v = block(v, params)
+        for refine, block, skip in reversed(list(zip(self.refine, self.up, skips, strict=True))):
+            v = refine(v)
+            for axis, n in enumerate(skip.shape[2:], start=2):
+                v = v.narrow(axis, 0, n)
+            v = block(torch.cat([v, skip], dim=1), params)
+        return self.conditioning.decode(self.last(v))
+
+
+def require_levels(grid: Grid, n_levels: int, *, least: int) -> None:
+    """ValueError where halving the grid leaves fewer than `least` points an axis."""
+    coarsest = tuple(-(-n // 2 ** (n_levels - 1)) for n in grid.shape)
+    if min(coarsest) < least:
+        raise ValueError(
+            f"{n_levels} levels below a grid of {grid.shape} points leave {coarsest}, an axis needs {least}"
+        )

@@ -1,0 +1,100 @@
+"""Every operator that `duhamel.operators` exports keeps its promises; an operator that does not is found out."""
+
+import subprocess
+import sys
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from duhamel.operators import CAPE, FNO, FiLM, MgNO, Operator, Unconditioned, UNet
+from duhamel.operators.probe import (
+    circle,
+    commutes_with_shifts,
+    converges_under_refinement,
+    every_tensor_is_used,
+    examine,
+    inputs_matter,
+    main,
+    registered,
+)
+
+# Small ones; an operator without an entry is probed with its defaults.
+SMALL = {
+    "FNO": {"n_modes": 8, "width": 6, "n_layers": 2},
+    "NeuralopFNO": {"n_modes": 8, "hidden_channels": 8, "n_layers": 2},
+    "MgNO": {"width": 4, "n_layers": 2},
+    "UNet": {"width": 4, "n_blocks": 1},
+    "ClassicUNet": {"width": 4, "n_levels": 2},
+    "NSM": {"modes": 9, "time_modes": 4, "width": 6, "n_layers": 2},
+}
+
+
+@pytest.mark.parametrize("name", registered())
+def test_conformance(name):
+    findings = examine(partial(registered()[name], **SMALL.get(name, {})), circle(32), backend=None)
+    failed = [f for f in findings if not f.passed]
+    assert not failed, "\n".join(f"{f.probe}: {f.detail}" for f in failed)
+
+
+COMPILE = """
+from functools import partial
+from duhamel.operators.probe import circle, compiles, registered
+for name, small in {small}.items():
+    finding = compiles(partial(registered()[name], **small), circle(32), backend="eager")
+    print(name, finding.passed, finding.detail)
+"""
+
+
+@pytest.mark.slow
+def test_compiled_operators_give_what_eager_ones_give():
+    """In a process of its own: what checks shapes in tests does not compile."""
+    small = {name: SMALL.get(name, {}) for name in registered()}
+    script = COMPILE.replace("{small}", repr(small))
+    out = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=False)
+    assert out.stdout.count(" True ") == len(small), out.stdout + out.stderr
+
+
+@pytest.mark.parametrize("conditioning", [FiLM(width=6), CAPE(width=4, n_modes=4)], ids=["film", "cape"])
+@pytest.mark.parametrize("kind", [MgNO, UNet])
+def test_conformance_with_other_conditionings_in_two_dimensions(kind, conditioning):
+    small = {"pre": (1, 1), "n_layers": 1} if kind is MgNO else {"multipliers": (1, 2), "n_blocks": 1}
+    findings = examine(partial(kind, width=4, conditioning=conditioning, **small), circle(8, dim=2), backend=None)
+    failed = [f for f in findings if not f.passed]
+    assert not failed, "\n".join(f"{f.probe}: {f.detail}" for f in failed)
+
+
+class Broken(Operator):
+    """Ignores the numbers, has an idle weight, depends on where the grid begins, and on its number of points."""
+
+    shift_period = 1
+
+    def __init__(self, problem, **kwargs):
+        super().__init__(problem)
+        self.idle, self.used = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
+
+    def forward(self, u, params):
+        return self.used * (u + params.fields) * u.shape[-1] * torch.arange(u.shape[-1])
+
+
+def test_a_broken_operator_is_found_out():
+    found = {probe: probe(Broken, circle(16)) for probe in (every_tensor_is_used, inputs_matter)}
+    assert found[every_tensor_is_used].detail == "idle: ['idle']"
+    assert found[inputs_matter].detail == "wrong about ['numbers']"
+    assert not commutes_with_shifts(Broken, circle(16)).passed
+    assert not converges_under_refinement(Broken, circle(16)).passed
+
+
+def test_blindness_must_be_declared():
+    finding = inputs_matter(partial(FNO, n_modes=4, width=4, n_layers=1), circle(16))
+    assert finding.passed
+    blind = partial(MgNO, width=4, pre=(1, 1), n_layers=1, conditioning=Unconditioned())
+    assert inputs_matter(blind, circle(16)).passed
+
+
+def test_the_command_prints_what_it_found(capsys):
+    main(["Persistence", "--points", "16"])
+    assert "Persistence: ok     commutes with shifts  by 1 points" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["Unet"])
