@@ -49,6 +49,7 @@ def train(cfg: DictConfig, run: Path, checkpoint: Path | None) -> float:
     trainer = instantiate(cfg.trainer)(callbacks=callbacks, logger=list(instantiate(cfg.logger).values()))
     check_precision(trainer)
 
+    operator.fit(data.train_dataloader(), surrogate.normaliser)
     if list(operator.parameters()):
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     trainer.test(module, datamodule=data, ckpt_path=best_checkpoint(trainer), weights_only=True)

@@ -14,11 +14,13 @@ from duhamel.datasets.writer import Writer
 
 if TYPE_CHECKING:
     from duhamel.datasets.datamodule import HDF5DataModule
+    from duhamel.datasets.fresh import FreshDataModule
 
 __all__ = [
     "ErrorEstimate",
     "Finding",
     "ForeignProvenance",
+    "FreshDataModule",
     "HDF5DataModule",
     "Provenance",
     "Source",
@@ -39,4 +41,8 @@ def __getattr__(name: str) -> Any:
         from duhamel.datasets.datamodule import HDF5DataModule
 
         return HDF5DataModule
+    if name == "FreshDataModule":
+        from duhamel.datasets.fresh import FreshDataModule
+
+        return FreshDataModule
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from duhamel.fields.boundary import Boundary, Centring
 from duhamel.fields.grid import Grid
+from duhamel.fields.kernel_field import SmoothField
 from duhamel.fields.problem import Problem, Quantity
 from duhamel.fields.random_fields import (
     DirichletField,
@@ -34,6 +35,7 @@ __all__ = [
     "Propagator",
     "Quantity",
     "RandomField",
+    "SmoothField",
     "State",
     "Statistics",
     "ThresholdedField",

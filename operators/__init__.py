@@ -11,13 +11,16 @@ from duhamel.operators.conditioning import (
     Raw,
     Unconditioned,
 )
+from duhamel.operators.deeponet import DeepONet
 from duhamel.operators.fno import FNO
 from duhamel.operators.mgno import MgNO
 from duhamel.operators.neuralop_fno import NeuralopFNO
 from duhamel.operators.normaliser import Normaliser
 from duhamel.operators.nsm import NSM
 from duhamel.operators.persistence import Persistence
+from duhamel.operators.pod import PODRegression
 from duhamel.operators.surrogate import OutsideTrainedRange, Surrogate, load
+from duhamel.operators.transformer import Transformer
 from duhamel.operators.unet import ClassicUNet, UNet
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "Component",
     "Concatenation",
     "Conditioning",
+    "DeepONet",
     "Embedding",
     "FiLM",
     "FourierFeatures",
@@ -36,9 +40,11 @@ __all__ = [
     "Normaliser",
     "Operator",
     "OutsideTrainedRange",
+    "PODRegression",
     "Persistence",
     "Raw",
     "Surrogate",
+    "Transformer",
     "UNet",
     "Unconditioned",
     "load",

@@ -3,12 +3,14 @@
 import copy
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from duhamel.fields import Grid, Parameters, Problem, State
+from duhamel.fields import Grid, Parameters, Problem, State, Trajectory
+from duhamel.operators.normaliser import Normaliser
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ class Operator(nn.Module, ABC):
         other = copy.copy(self)
         other.problem = self.problem.on(grid)
         return other
+
+    def fit(self, windows: Iterable[Trajectory], normaliser: Normaliser) -> None:
+        """Solves for what is not learned by gradients, from training windows in physical units; before any training."""
 
     @abstractmethod
     def forward(self, u: State, params: Parameters) -> State: ...

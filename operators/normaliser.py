@@ -115,6 +115,18 @@ class Normaliser(nn.Module):
     def encode_parameters(self, params: Parameters) -> Parameters:
         return Parameters(self.scalars.encode(params.scalars, axis=1), self.coefficients.encode(params.fields, axis=1))
 
+    def is_identity(self) -> bool:
+        """Whether encoded variables are the physical ones, and outputs their increments."""
+        affine = (self.channels, self.scalars, self.coefficients)
+        means = [*(a.mean for a in affine), *(a.log for a in affine), self.increment_mean]
+        scales = [*(a.scale for a in affine), self.increment_scale]
+        return not any(bool(m.any()) for m in means) and all(bool((s == 1).all()) for s in scales)
+
+    def output(self, z: State, z_next: State) -> State:
+        """What an operator should return between two encoded states: `advance` undone."""
+        shape = (-1, *(1,) * (z.ndim - 2))
+        return (z_next - z - self.increment_mean.reshape(shape)) / self.increment_scale.reshape(shape)
+
     def advance(self, z: State, output: State) -> State:
         """The next encoded state: z + s G, in the precision of z whatever that of the operator."""
         shape = (-1, *(1,) * (z.ndim - 2))

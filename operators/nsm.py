@@ -90,9 +90,13 @@ class NSM(Operator):
         self.modulations = nn.ModuleList(self.conditioning.modulation(width) for _ in range(n_layers))
         self.projection = nn.ModuleList([Pointwise(width, width), Pointwise(width, wide)])
         self.last = Pointwise(wide, self.conditioning.n_outputs)
+        for layer in (*self.lifting, *self.skips, *self.projection, self.last):
+            # A bias on coefficients is a spike at the origin: random ones would bury the data.
+            nn.init.zeros_(layer.bias)
+            nn.init.normal_(layer.weight, std=layer.weight.shape[1] ** -0.5)
 
     def forward(self, u: State, params: Parameters) -> State:
-        x = self.points(self._grid_of(u))
+        x = self.points(self.grid_of(u))
         if self.problem.steady:
             return self.expansion(u, params).at(x)
         return self.scale * self._free(u, params).at([torch.ones(1), *x]).squeeze(2)
@@ -112,7 +116,7 @@ class NSM(Operator):
             t = self.bases[0].nodes().to(u)
             values = free.at([None] * len(self.bases)) * t.reshape(-1, *(1,) * len(self.space))
             grown = Expansion.fitted(self.scale * values, self.bases, [None] * len(self.bases))
-            initial = Expansion.fitted(u, self.space, self.points(self._grid_of(u))).coefficients
+            initial = Expansion.fitted(u, self.space, self.points(self.grid_of(u))).coefficients
             constant = F.pad(initial.unsqueeze(2), (*(0, 0) * len(self.space), 0, self.bases[0].n - 1))
             return Expansion(grown.coefficients + constant, self.bases)
         return self._steady(free)
@@ -140,7 +144,7 @@ class NSM(Operator):
     def _free(self, u: State, params: Parameters) -> Expansion:
         """N: what the network says before any condition is met."""
         data = self.conditioning.encode(u, params)
-        v = Expansion.fitted(data, self.space, self.points(self._grid_of(u))).coefficients
+        v = Expansion.fitted(data, self.space, self.points(self.grid_of(u))).coefficients
         if not self.problem.steady:
             v = F.pad(v.unsqueeze(2), (*(0, 0) * len(self.space), 0, self.bases[0].n - 1))
         v = torch.cat([v, self._coordinates(v).expand(len(v), *(-1,) * (v.ndim - 1))], dim=1)
@@ -162,7 +166,7 @@ class NSM(Operator):
         mesh = torch.stack(torch.meshgrid(*nodes, indexing="ij")).to(like)
         return Expansion.fitted(mesh, self.bases, [None] * len(nodes)).coefficients[None]
 
-    def _grid_of(self, u: State) -> Grid:
+    def grid_of(self, u: State) -> Grid:
         return self.problem.grid.with_shape(tuple(u.shape[2:]))
 
     def points(self, grid: Grid) -> list[Points]:

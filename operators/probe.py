@@ -67,16 +67,21 @@ def drawn(make: Make, problem: Problem) -> Operator:
     """The operator in float64, every parameter moved off its initial value."""
     torch.manual_seed(0)
     operator = make(problem).double().eval()
-    for parameter in operator.parameters():
-        if parameter.is_complex():  # which `double` passes by
-            parameter.data = parameter.data.to(torch.complex128)
+    for weight in operator.parameters():
+        if weight.is_complex():  # which `double` passes by
+            weight.data = weight.data.to(torch.complex128)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for parameter in operator.parameters():
+        for parameter in tensors(operator).values():
             scale = parameter.abs().square().mean().sqrt().clamp_min(0.1)
             noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
             parameter.add_(0.3 * scale * noise)
     return operator
+
+
+def tensors(operator: Operator) -> dict[str, Tensor]:
+    """What training sets: parameters, or buffers where an operator is solved for."""
+    return dict(operator.named_parameters()) or dict(operator.named_buffers())
 
 
 def relative(a: Tensor, b: Tensor) -> float:
@@ -90,7 +95,7 @@ def every_tensor_is_used(make: Make, problem: Problem) -> Finding:
     idle = []
     with torch.no_grad():
         before = operator(u, params)
-        for name, parameter in operator.named_parameters():
+        for name, parameter in tensors(operator).items():
             kept = parameter.clone()
             parameter.zero_()
             if not relative(operator(u, params), before) > MATTERS:
@@ -117,7 +122,7 @@ def inputs_matter(make: Make, problem: Problem) -> Finding:
     operator = drawn(make, problem)
     u, params = sample(problem, problem.grid)
     blind = operator.blind or getattr(operator, "conditioning", operator).blind
-    constant = not any(True for _ in operator.parameters())
+    constant = not tensors(operator)
     changed = {
         "state": (u.roll(1, 0), params),
         "numbers": (u, replace(params, scalars=params.scalars + 0.5)),

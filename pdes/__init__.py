@@ -13,6 +13,7 @@ from duhamel.pdes.kuramoto_sivashinsky import KuramotoSivashinsky
 from duhamel.pdes.lorenz96 import Lorenz96, Lorenz96TwoLevel
 from duhamel.pdes.navier_stokes import NavierStokes
 from duhamel.pdes.nonlinear_schroedinger import NonlinearSchroedinger
+from duhamel.pdes.poisson import Poisson
 from duhamel.pdes.sampling import Distribution, LogNormal, LogUniform, TransportedDistribution, Uniform
 from duhamel.pdes.semilinear import LinearPDE, SemilinearPDE, SpectralPDE
 from duhamel.pdes.wave import Wave
@@ -33,6 +34,7 @@ EQUATIONS: dict[str, type[PDE]] = {
         Lorenz96TwoLevel,
         NavierStokes,
         NonlinearSchroedinger,
+        Poisson,
         Wave,
     )
 }
@@ -58,6 +60,7 @@ __all__ = [
     "Lorenz96TwoLevel",
     "NavierStokes",
     "NonlinearSchroedinger",
+    "Poisson",
     "SemilinearPDE",
     "SpectralPDE",
     "TransportedDistribution",

@@ -8,6 +8,7 @@ from duhamel.solvers.etdrk import ETDRK4, etdrk4_coefficients
 from duhamel.solvers.fast_poisson import FastPoisson, ScaledLaplacian
 from duhamel.solvers.linear import FourierExponential
 from duhamel.solvers.multigrid import Multigrid
+from duhamel.solvers.poisson import FourierPoisson, PoissonFiniteVolume
 from duhamel.solvers.refinement import estimated_error, reference_trajectory, refined
 from duhamel.solvers.runge_kutta import RungeKutta4
 from duhamel.solvers.tolerance import Cost, Solution, solve
@@ -23,9 +24,11 @@ __all__ = [
     "EllipticSolution",
     "FastPoisson",
     "FourierExponential",
+    "FourierPoisson",
     "Multigrid",
     "PointValues",
     "RungeKutta4",
+    "PoissonFiniteVolume",
     "ScaledLaplacian",
     "Solution",
     "Solver",

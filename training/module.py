@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -17,9 +17,11 @@ from duhamel.metrics import Panel
 from duhamel.operators import Surrogate
 from duhamel.pdes import EQUATIONS
 from duhamel.training.augmentation import Augmentation, NoAugmentation
+from duhamel.training.balance import FixedWeights
 from duhamel.training.curriculum import Curriculum
 from duhamel.training.losses import Loss
 from duhamel.training.processes import gathered_panel, shared_loss
+from duhamel.training.terms import Term
 from duhamel.training.unroll import Unroll
 
 
@@ -27,6 +29,9 @@ class SurrogateModule(LightningModule):
     """Fits a surrogate to windows of trajectories; validates and tests it by full rollouts in physical units.
 
     optimizer, scheduler: called with the parameters, and with the optimiser and the number of steps of the training.
+    loss: on predictions and targets; None where `terms` do without targets.
+    terms, balance: further losses by name, and what makes one of all; that of `loss` goes by the name "data".
+    warmup: share of the training at whose start `terms` alone count.
     augmentation: applied to every training window.
     noise: standard deviation, in units of the encoded state, of Gaussian noise on every input of the operator.
     checkpoint: recompute activations in the backward pass instead of keeping them along the rollout.
@@ -40,11 +45,14 @@ class SurrogateModule(LightningModule):
         self,
         surrogate: Surrogate,
         *,
-        loss: Loss,
+        loss: Loss | None,
         curriculum: Curriculum,
         unroll: Unroll,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[[Optimizer, int], LRScheduler],
+        terms: Mapping[str, Term] | None = None,
+        balance: nn.Module | None = None,
+        warmup: float = 0.0,
         augmentation: Augmentation | None = None,
         noise: float = 0.0,
         checkpoint: bool = False,
@@ -59,6 +67,14 @@ class SurrogateModule(LightningModule):
         self.unroll = unroll
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self.terms = dict(terms or {})
+        self.balance = balance or FixedWeights()
+        self.warmup = warmup
+        if not 0 <= warmup < 1 or ((loss is None or warmup > 0) and not self.terms):
+            raise ValueError(
+                f"warmup lies in [0, 1), got {warmup}; where the loss on targets is absent, then or always, there must "
+                f"be training/terms, got {sorted(self.terms)}"
+            )
         self.augmentation = augmentation or NoAugmentation()
         self.noise = noise
         self.checkpoint = checkpoint
@@ -74,7 +90,7 @@ class SurrogateModule(LightningModule):
         progress = self.trainer.global_step / self.trainer.estimated_stepping_batches
         horizon = self.curriculum.horizon(progress, batch.n_steps)
         # A batch smaller than the number of processes leaves some of them without a window.
-        own = self._loss(batch, batch_idx, horizon) if len(batch.u) else self._nothing()
+        own = self._loss(batch, batch_idx, progress, horizon) if len(batch.u) else self._nothing()
         loss, mean = shared_loss(own, len(batch.u), self.trainer.strategy)
         self.epoch_losses.append(mean)
         self._record(mean, horizon, batch_idx)
@@ -84,13 +100,19 @@ class SurrogateModule(LightningModule):
         """A loss whose every gradient is zero: all processes must have gradients of all weights."""
         return 0.0 * torch.stack([p.sum() for p in self.parameters()]).sum()
 
-    def _loss(self, batch: Trajectory, batch_idx: int, horizon: int) -> Float[Tensor, ""]:
+    def _loss(self, batch: Trajectory, batch_idx: int, progress: float, horizon: int) -> Float[Tensor, ""]:
         batch = self.augmentation(batch, self._generator(batch_idx, "cpu", stream=0))
+        losses = {name: term(self.surrogate, batch) for name, term in self.terms.items()}
+        if self.loss is not None and progress >= self.warmup:
+            losses = {"data": self._on_targets(self.loss, batch, batch_idx, horizon), **losses}
+        return self.balance(losses, self._generator(batch_idx, "cpu", stream=3))
+
+    def _on_targets(self, loss: Loss, batch: Trajectory, batch_idx: int, horizon: int) -> Float[Tensor, ""]:
         normaliser = self.surrogate.normaliser
         z = normaliser.encode(batch.u.flatten(0, 1)).unflatten(0, batch.u.shape[:2])
         params = normaliser.encode_parameters(batch.params)
         prediction, target = self.unroll(self._step(batch_idx), z, params, horizon)
-        return self.loss(prediction, target, batch.grid)
+        return loss(prediction, target, batch.grid)
 
     def _record(self, loss: Float[Tensor, ""], horizon: int, batch_idx: int) -> None:
         """Rows of the loggers. Lightning writes them after a checkpoint of the step, which would then lack them."""

@@ -19,6 +19,13 @@ def cosine(optimizer: Optimizer, total_steps: int, *, warmup: float = 0.05, fina
     return LambdaLR(optimizer, factor)
 
 
+def exponential(optimizer: Optimizer, total_steps: int, *, final: float = 1e-3) -> LRScheduler:
+    """The same factor each step, down to `final` of the first rate at the end."""
+    if not 0 < final <= 1:
+        raise ValueError(f"final must lie in (0, 1], got {final}")
+    return LambdaLR(optimizer, lambda step: final ** (step / max(1, total_steps)))
+
+
 def one_cycle(optimizer: Optimizer, total_steps: int, *, rise: float = 0.3) -> LRScheduler:
     """Smith and Topin (2019): up to the optimiser's learning rate over the share `rise`, then down to nothing."""
     return OneCycleLR(

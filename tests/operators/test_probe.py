@@ -27,6 +27,9 @@ SMALL = {
     "MgNO": {"width": 4, "n_layers": 2},
     "UNet": {"width": 4, "n_blocks": 1},
     "ClassicUNet": {"width": 4, "n_levels": 2},
+    "DeepONet": {"width": 8, "n_sensors": 4, "n_basis": 4, "n_frequencies": 2},
+    "Transformer": {"width": 8, "n_layers": 1, "n_heads": 2, "n_frequencies": 2},
+    "PODRegression": {"rank": 4},
     "NSM": {"modes": 9, "time_modes": 4, "width": 6, "n_layers": 2},
 }
 

@@ -36,6 +36,7 @@ SHAPES = {
     "navier_stokes": (32, 32),
     "nonlinear_schroedinger": (32,),
     "wave": (10, 12),
+    "poisson": (12, 10),
 }
 CONF = Path(__file__).parents[2] / "conf" / "pde"
 

@@ -1,0 +1,145 @@
+"""Training without a file: samples of an equation drawn anew at every step."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from duhamel.datasets.recipe import draw
+from duhamel.fields import Grid, Moments, Parameters, Problem, Statistics, Trajectory
+from duhamel.pdes import PDE
+from duhamel.solvers import reference_trajectory
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+RANGE_SAMPLES = 256
+
+
+class FreshDataModule(lightning.LightningDataModule):
+    """Initial states and parameters of an equation, without a solution to train on.
+
+    Each step of the training sees a batch of its own, a function of seed and step. Validation and test are solved by
+    the reference solver: they judge, nothing is fitted to them.
+
+    shape, dt: of the grid and of the propagator (0: stationary).
+    n_validation, n_test: reference solutions of `n_steps` times dt each, solved with `refine` and `substeps` as in
+        `duhamel.datasets.generate`.
+    statistics: those that change nothing, so that the operator works in the equation's own units; ranges of parameters
+        are those of draws, those of solutions are unknown.
+    """
+
+    def __init__(
+        self,
+        pde: PDE,
+        *,
+        shape: Sequence[int],
+        dt: float,
+        batch_size: int = 16,
+        steps_per_epoch: int = 100,
+        n_validation: int = 16,
+        n_test: int = 64,
+        n_steps: int = 1,
+        refine: int = 1,
+        substeps: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if min(batch_size, steps_per_epoch, n_validation, n_test) < 1:
+            raise ValueError(
+                f"batch_size {batch_size}, steps_per_epoch {steps_per_epoch}, n_validation {n_validation} and n_test "
+                f"{n_test} must be positive"
+            )
+        self.pde, self.grid, self.dt = pde, pde.grid(tuple(shape)), float(dt)
+        self.problem: Problem = pde.problem(self.grid, self.dt)
+        self.batch_size, self.steps_per_epoch, self.seed = batch_size, steps_per_epoch, seed
+        self.sizes = {VALIDATION: n_validation, TEST: n_test}
+        self.solve = {"n_steps": n_steps, "refine": refine, "substeps": substeps}
+        self.test_names = ("test",)
+        self.data_hash = "fresh"
+        self.provenance: dict[str, Any] = {"equation": pde.name, "seed": seed, "solver": dict(self.solve)}
+        self.split = {"fresh": {"seed": seed, "batch_size": batch_size, "shape": list(shape), "dt": self.dt}}
+        self._solved: dict[int, Trajectory] = {}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Solves the validation and test samples, once."""
+        for part, n in self.sizes.items():
+            if part not in self._solved:
+                u0, params = draw(self.pde, self.grid, range(n), seed=self._seed(part))
+                u = reference_trajectory(self.pde, u0, params, self.grid, self.dt, **self.solve)
+                self._solved[part] = Trajectory(u.float(), params.to(torch.float32), self.grid, self.dt)
+
+    @property
+    def statistics(self) -> Statistics:
+        u0, params = draw(self.pde, self.grid, range(RANGE_SAMPLES), seed=self._seed(TRAIN))
+        unseen = torch.full((len(self.problem.channels), 1), torch.inf, dtype=torch.float64)
+        states = torch.cat([-unseen, unseen], 1) if self.problem.steady else u0.transpose(0, 1).flatten(1)
+        solutions = torch.cat([-unseen, unseen], 1)
+        return Statistics(
+            _unchanged(states),
+            _unchanged(solutions if self.problem.steady else torch.zeros_like(solutions)),
+            _unchanged(params.scalars.T),
+            _unchanged(params.fields.transpose(0, 1).flatten(1)),
+        )
+
+    def train_dataloader(self) -> DataLoader[Trajectory]:
+        drawn = _Fresh(self.pde, self.grid, self.dt, batch_size=self.batch_size, seed=self._seed(TRAIN))
+        return DataLoader(drawn, batch_size=None, sampler=_Steps(self.steps_per_epoch))
+
+    def val_dataloader(self) -> DataLoader[Trajectory]:
+        return self._judged(VALIDATION)
+
+    def test_dataloader(self) -> list[DataLoader[Trajectory]]:
+        return [self._judged(TEST)]
+
+    def _judged(self, part: int) -> DataLoader[Trajectory]:
+        whole = self._solved[part]
+        batches = [
+            Trajectory(whole.u[i : i + self.batch_size], whole.params[i : i + self.batch_size], whole.grid, whole.dt)
+            for i in range(0, len(whole.u), self.batch_size)
+        ]
+        return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
+
+    def _seed(self, part: int) -> int:
+        return int(np.random.SeedSequence([self.seed, part]).generate_state(1)[0])
+
+
+class _Fresh(Dataset[Trajectory]):
+    """Batch i: initial states and parameters, no solution."""
+
+    def __init__(self, pde: PDE, grid: Grid, dt: float, *, batch_size: int, seed: int) -> None:
+        self.pde, self.grid, self.dt, self.batch_size, self.seed = pde, grid, dt, batch_size, seed
+
+    def __getitem__(self, step: int) -> Trajectory:
+        generator = torch.Generator().manual_seed(
+            int(np.random.SeedSequence([self.seed, step]).generate_state(1, np.uint64)[0])
+        )
+        u0 = self.pde.sample_initial(self.grid, self.batch_size, generator)
+        params: Parameters = self.pde.sample_params(self.grid, self.batch_size, generator)
+        return Trajectory(u0[:, None].float(), params.to(torch.float32), self.grid, self.dt)
+
+
+class _Steps(Sampler[int]):
+    """Steps of one epoch, counted from the first of the training."""
+
+    def __init__(self, n: int) -> None:
+        self.n, self.epoch = n, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before every epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.epoch * self.n, (self.epoch + 1) * self.n))
+
+
+def _unchanged(values: torch.Tensor) -> Moments:
+    """The range of each row, and moments that make encoding the identity."""
+    zeros = values.new_zeros(len(values))
+    empty = not values.numel()
+    low, high = (zeros, zeros) if empty else (values.amin(1), values.amax(1))
+    return Moments(zeros, zeros + 1, low, high, zeros, zeros + 1)
