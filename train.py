@@ -37,6 +37,8 @@ def train(cfg: DictConfig, run: Path, checkpoint: Path | None) -> float:
     data = instantiate(cfg.dataset)
     data.setup()
     operator = instantiate(cfg.operator)(data.problem)
+    if cfg.compile:
+        operator.compile(fullgraph=True)
     surrogate = Surrogate(
         operator,
         Normaliser.fitted(data.problem, data.statistics, log=cfg.log_scaled),

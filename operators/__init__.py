@@ -15,6 +15,7 @@ from duhamel.operators.deeponet import DeepONet
 from duhamel.operators.fno import FNO
 from duhamel.operators.mgno import MgNO
 from duhamel.operators.neuralop_fno import NeuralopFNO
+from duhamel.operators.neuralop_weights import from_neuraloperator, to_neuraloperator
 from duhamel.operators.normaliser import Normaliser
 from duhamel.operators.nsm import NSM
 from duhamel.operators.persistence import Persistence
@@ -25,17 +26,17 @@ from duhamel.operators.unet import ClassicUNet, UNet
 
 __all__ = [
     "CAPE",
-    "FNO",
-    "NSM",
     "ClassicUNet",
     "Component",
     "Concatenation",
     "Conditioning",
     "DeepONet",
     "Embedding",
+    "FNO",
     "FiLM",
     "FourierFeatures",
     "MgNO",
+    "NSM",
     "NeuralopFNO",
     "Normaliser",
     "Operator",
@@ -47,5 +48,7 @@ __all__ = [
     "Transformer",
     "UNet",
     "Unconditioned",
+    "from_neuraloperator",
     "load",
+    "to_neuraloperator",
 ]

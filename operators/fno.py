@@ -1,5 +1,7 @@
 """The Fourier neural operator, in any dimension, with parameters and coefficient fields as inputs."""
 
+from fractions import Fraction
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -7,29 +9,32 @@ from torch.nn import functional as F
 
 from duhamel.fields import Boundary, Parameters, Problem, State
 from duhamel.operators.base import Operator
-from duhamel.operators.pointwise import Pointwise, PointwiseMLP, broadcast_scalars
+from duhamel.operators.pointwise import GatedMLP, Pointwise, PointwiseMLP, broadcast_scalars
 from duhamel.operators.spectral_conv import SpectralConv
+from duhamel.operators.spectral_weights import Rank
 
 
 class FourierBlock(nn.Module):
-    """v = gelu(K u + W u), then v + M(v) with a pointwise network M; no activation after the last block."""
+    """v = gelu(K u + W u + b), then gelu(M(v) + g u) with a pointwise network M and a gate g a channel.
 
-    def __init__(
-        self, width: int, *, n_modes: tuple[int, ...], mlp_expansion: float, last: bool, precision: torch.dtype | None
-    ) -> None:
+    The last block of an operator has no activations outside M. Without a network the first line is the block.
+    """
+
+    def __init__(self, spectral: SpectralConv, width: int, *, mlp_expansion: float, last: bool) -> None:
         super().__init__()
-        self.spectral = SpectralConv(width, width, n_modes=n_modes, precision=precision)
-        self.skip = Pointwise(width, width)
+        self.spectral = spectral
+        self.skip = Pointwise(width, width, bias=False)
         hidden = round(mlp_expansion * width)
-        self.mlp = PointwiseMLP(width, hidden, width) if hidden else None
+        self.mlp = GatedMLP(width, hidden) if hidden else None
         self.last = last
 
     def forward(self, u: State) -> State:
-        skipped = self.skip(u)
-        v = self.spectral(u).to(skipped.dtype) + skipped
-        if self.mlp is not None:
+        v = self.skip.add_to(self.spectral(u).to(u.dtype), u)
+        if not self.last:
             v = F.gelu(v)
-            v = v + self.mlp(v)
+        if self.mlp is None:
+            return v
+        v = self.mlp(v, u)
         return v if self.last else F.gelu(v)
 
 
@@ -43,8 +48,10 @@ class FNO(Operator):
     mlp_expansion: hidden width of the pointwise network in a block over `width`, 0 for none.
     lifting: hidden width of lifting and projection over `width`.
     padding: share of its length by which each axis that is not periodic is extended with zeros, against wrap-around.
-    spectral_precision: name of the dtype of the spectral convolution ("float32", "bfloat16", ...), None follows the
-        trainer's precision.
+    spectral_precision: "fp32", "bf16", "fp16" or "fp64" for the spectral convolutions alone, whatever the trainer's
+        precision; None follows the trainer's.
+    weight, rank: multipliers "dense", or of low rank, "tucker" (TFNO: Kossaifi et al., 2024) or "cp", with the share of
+        a dense multiplier's parameters that they keep, or their ranks (see `spectral_weights`).
     """
 
     def __init__(
@@ -59,6 +66,8 @@ class FNO(Operator):
         position: bool = False,
         padding: float = 0.0,
         spectral_precision: str | None = None,
+        weight: str = "dense",
+        rank: Rank = 1.0,
     ) -> None:
         super().__init__(problem)
         dim = problem.grid.ndim
@@ -81,7 +90,10 @@ class FNO(Operator):
         self.lifting = PointwiseMLP(n_in, hidden, width)
         self.blocks = nn.ModuleList(
             FourierBlock(
-                width, n_modes=modes, mlp_expansion=mlp_expansion, last=layer == n_layers - 1, precision=precision
+                SpectralConv(width, width, n_modes=modes, precision=precision, bias=True, weight=weight, rank=rank),
+                width,
+                mlp_expansion=mlp_expansion,
+                last=layer == n_layers - 1,
             )
             for layer in range(n_layers)
         )
@@ -112,14 +124,18 @@ class FNO(Operator):
         return F.pad(v, [w for width in reversed(widths) for w in (0, width)]) if any(widths) else v
 
     def _padded(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        # Rounded in whole numbers, which exported graphs with free grids can do.
+        p, q = Fraction(self.padding).limit_denominator(1000).as_integer_ratio()
         return tuple(
-            n if boundary is Boundary.PERIODIC else n + round(self.padding * n)
+            n if boundary is Boundary.PERIODIC else n + (2 * n * p + q) // (2 * q)
             for n, boundary in zip(shape, self.problem.grid.boundary, strict=True)
         )
 
 
+PRECISIONS = {"fp64": torch.float64, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
 def _dtype(name: str) -> torch.dtype:
-    dtype = getattr(torch, name, None)
-    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-        raise ValueError(f"{name!r} is not a floating-point dtype; one of float32, float64, bfloat16, float16")
-    return dtype
+    if name not in PRECISIONS:
+        raise ValueError(f"spectral_precision {name!r} is none of {sorted(PRECISIONS)}, nor null (the trainer's)")
+    return PRECISIONS[name]

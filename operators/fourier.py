@@ -7,11 +7,15 @@ serve training too, whoever asked first.
 """
 
 import math
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+State = Float[Tensor, "batch channel *space"]
+Spectrum = Float[Tensor, "batch channel 2 mode"]
 
 
 def wave_indices(n_modes: int) -> Float[Tensor, " mode"]:
@@ -24,21 +28,49 @@ def half_indices(n_modes: int) -> Float[Tensor, " mode"]:
     return torch.arange(n_modes // 2 + 1, dtype=torch.float64)
 
 
+def _table(make: Callable[[int, int, torch.dtype, torch.device], Tensor]) -> Callable[..., Tensor]:
+    """Keeps each table; a compiled graph computes it once a call instead, so that it may serve grids of any size."""
+    kept = lru_cache(maxsize=256)(torch.inference_mode(False)(make))
+
+    @wraps(make)
+    def table(n: int, n_modes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+        return (make if torch.compiler.is_compiling() else kept)(n, n_modes, dtype, device)
+
+    return table
+
+
+def constant_mode(n_modes: tuple[int, ...]) -> int:
+    """Place of k = 0 among the kept frequencies in one row."""
+    place = 0
+    for m in n_modes[:-1]:
+        place = place * m + m // 2
+    return place * (n_modes[-1] // 2 + 1)
+
+
+def operations(n_modes: tuple[int, ...], points: tuple[int, ...]) -> int:
+    """Multiplications and additions of `analyse` for one channel; those of `synthesise` are about as many."""
+    rows, columns = math.prod(points[:-1]), 2 * (n_modes[-1] // 2 + 1)
+    total = 2 * rows * points[-1] * columns
+    for n, m in zip(reversed(points[:-1]), reversed(n_modes[:-1]), strict=True):
+        rows //= n
+        total += 2 * rows * 2 * m * n * columns
+        columns *= m
+    return total
+
+
 def _angles(n: int, k: Float[Tensor, " mode"]) -> Float[Tensor, "point mode"]:
     # The product is reduced modulo n before it becomes an angle: exact for every n.
     return 2 * math.pi / n * torch.remainder(torch.arange(n, dtype=torch.float64)[:, None] * k, n)
 
 
-@lru_cache(maxsize=256)
-@torch.inference_mode(False)
+@_table
 def real_analysis(n: int, n_modes: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "point two_mode"]:
     """[cos | -sin] / n of the last axis: u @ matrix holds real, then imaginary parts of u_hat(k), k = 0 .. m/2."""
     angles = _angles(n, half_indices(n_modes))
     return (torch.cat([angles.cos(), -angles.sin()], dim=1) / n).to(device=device, dtype=dtype)
 
 
-@lru_cache(maxsize=256)
-@torch.inference_mode(False)
+@_table
 def real_synthesis(n: int, n_modes: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "two_mode point"]:
     """Inverse of `real_analysis` on band-limited functions; frequencies with a conjugate partner count twice."""
     k = half_indices(n_modes)
@@ -47,32 +79,48 @@ def real_synthesis(n: int, n_modes: int, dtype: torch.dtype, device: torch.devic
     return torch.cat([partners * angles.cos().T, -partners * angles.sin().T]).to(device=device, dtype=dtype)
 
 
-@lru_cache(maxsize=256)
-@torch.inference_mode(False)
+@_table
 def complex_analysis(n: int, n_modes: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "two_mode point"]:
     """[cos; -sin] / n of a complex axis: the real and the imaginary part of exp(-i k x) / n, one above the other."""
     angles = _angles(n, wave_indices(n_modes)).T
     return (torch.cat([angles.cos(), -angles.sin()]) / n).to(device=device, dtype=dtype)
 
 
-@lru_cache(maxsize=256)
-@torch.inference_mode(False)
+@_table
 def complex_synthesis(
     n: int, n_modes: int, dtype: torch.dtype, device: torch.device
-) -> Float[Tensor, "two_point mode"]:
-    """[cos; sin] of a complex axis: the real and the imaginary part of exp(i k x), one above the other."""
+) -> Float[Tensor, "point two_mode"]:
+    """[cos | sin] of a complex axis: the real and the imaginary part of exp(i k x), side by side."""
     angles = _angles(n, wave_indices(n_modes))
-    return torch.cat([angles.cos(), angles.sin()]).to(device=device, dtype=dtype)
+    return torch.cat([angles.cos(), angles.sin()], dim=1).to(device=device, dtype=dtype)
 
 
-def apply_complex(
-    stacked: Float[Tensor, "two_out inner"],
-    re: Float[Tensor, "batch inner rest"],
-    im: Float[Tensor, "batch inner rest"],
-) -> tuple[Float[Tensor, "batch out rest"], Float[Tensor, "batch out rest"]]:
-    """(A + iB)(re + i im) for `stacked` = [A; B], as one product with the large tensor and sums of small ones."""
-    product = torch.matmul(stacked, torch.cat([re, im], dim=2))
-    # Unbinding a view keeps the backward pass to one copy; slices would each fill a whole tensor with zeros.
-    a, b = product.reshape(product.shape[0], 2, -1, 2, re.shape[2]).unbind(1)
-    (a_re, a_im), (b_re, b_im) = a.unbind(2), b.unbind(2)
-    return a_re - b_im, a_im + b_re
+def analyse(u: State, n_modes: tuple[int, ...]) -> Spectrum:
+    """Kept coefficients of a real state, axis by axis from the last, each one product with the large tensor."""
+    batch, channels, *points = u.shape
+    table = real_analysis(points[-1], n_modes[-1], u.dtype, u.device)
+    packed = torch.matmul(u, table)
+    for axis in reversed(range(len(points) - 1)):
+        n, m = points[axis], n_modes[axis]
+        stacked = complex_analysis(n, m, u.dtype, u.device)
+        product = torch.matmul(stacked, packed.reshape(batch * channels * math.prod(points[:axis]), n, -1))
+        # (A + iB)(re + i im), the sums on tensors that are small already.
+        (a_re, a_im), (b_re, b_im) = (
+            part.unbind(2) for part in product.unflatten(1, (2, m)).unflatten(3, (2, -1)).unbind(1)
+        )
+        packed = torch.stack([a_re - b_im, a_im + b_re], dim=1)
+    return packed.reshape(batch, channels, 2, -1)
+
+
+def synthesise(spectrum: Spectrum, n_modes: tuple[int, ...], points: tuple[int, ...]) -> State:
+    """The real state with these coefficients on a grid of `points`, axis by axis from the first."""
+    batch, channels = spectrum.shape[:2]
+    packed, rows = spectrum, batch * channels
+    for n, m in zip(points[:-1], n_modes[:-1], strict=True):
+        re, im = packed.reshape(rows, 2, m, -1).unbind(1)
+        # [C | S] [[re, im], [-im, re]]: the sums are part of the product, the large tensor is written once.
+        turned = torch.cat([torch.cat([re, im], dim=2), torch.cat([-im, re], dim=2)], dim=1)
+        packed = torch.matmul(complex_synthesis(n, m, packed.dtype, packed.device), turned)
+        rows *= n
+    table = real_synthesis(points[-1], n_modes[-1], packed.dtype, packed.device)
+    return torch.mm(packed.reshape(rows, -1), table).reshape(batch, channels, *points)

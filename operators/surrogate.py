@@ -174,6 +174,15 @@ class Surrogate(nn.Module):
         save_file(tensors, partial, metadata={HEADER: self.description.to_json()})
         os.replace(partial, path)
 
+    def export(self, path: str | Path) -> None:
+        """Writes one step in physical units for other runtimes: .onnx or .pt2 (AOTInductor), batch and grid free.
+
+        Raises ValueError for another ending and for operators bound to their resolution.
+        """
+        from duhamel.operators import export  # the compiler is imported by those who use it
+
+        export.write(self, path)
+
     @classmethod
     def load(cls, path: str | Path, map_location: str | torch.device = "cpu") -> "Surrogate":
         """The surrogate in a file that `save` wrote.

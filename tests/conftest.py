@@ -1,8 +1,10 @@
 """Fixtures every folder shares."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 
@@ -25,3 +27,11 @@ def generator() -> torch.Generator:
 def _seeded() -> None:
     """Weights are drawn from torch's global generator."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Without the run-time checker, whose calls torch.compile and torch.export cannot trace."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -202,6 +202,18 @@ def test_choices_on_the_command_line(choices, files, tmp_path: Path, monkeypatch
     assert np.isfinite(json.loads((folder / "metrics.json").read_text())["test/rollout_relative_l2"])
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_a_compiled_run_learns_what_the_plain_one_does(files, tmp_path: Path, monkeypatch):
+    errors = []
+    for compiled in ("false", "true"):
+        folder = tmp_path / compiled
+        command = ["train.py", "+experiment=advection_fno", *QUICK, *files["advection_fno"], "operator.n_layers=1"]
+        run(monkeypatch, [*command, f"compile={compiled}", f"hydra.run.dir={folder}"])
+        errors.append(json.loads((folder / "metrics.json").read_text())["test/rollout_relative_l2"])
+    torch._dynamo.reset()
+    assert errors[1] == pytest.approx(errors[0], rel=1e-3)
+
+
 @pytest.mark.parametrize("logger", ["tensorboard", "wandb"])
 def test_other_loggers_are_a_choice(logger, files, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("WANDB_SILENT", "true")

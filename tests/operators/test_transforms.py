@@ -1,0 +1,150 @@
+"""Function transforms, precisions and low rank: what users of torch.func, mixed precision and TFNO rely on."""
+
+import copy
+
+import pytest
+import torch
+from torch.func import functional_call, jacrev, jvp, stack_module_state, vmap
+
+from duhamel.fields import Parameters
+from duhamel.operators import FNO, fft, fourier
+from duhamel.operators.spectral_conv import SpectralConv
+from tests.operators.problems import line, plane
+
+SHAPES = [
+    ((5,), (16,)),
+    ((16,), (16,)),
+    ((9,), (9,)),
+    ((4, 6), (12, 9)),
+    ((5, 4), (9, 8)),
+    ((8, 8), (8, 8)),
+    ((4, 3, 6), (8, 7, 10)),
+]
+
+
+@pytest.mark.parametrize(("n_modes", "shape"), SHAPES)
+@pytest.mark.parametrize("finer", [0, 3])
+def test_products_and_fast_transforms_are_one_map(n_modes, shape, finer):
+    u = torch.randn(2, 3, *shape, dtype=torch.float64)
+    points = tuple(n + finer for n in shape)
+    spectra = [transform.analyse(u, n_modes) for transform in (fourier, fft)]
+    torch.testing.assert_close(*spectra, rtol=0, atol=1e-14)
+    states = [transform.synthesise(spectra[0], n_modes, points) for transform in (fourier, fft)]
+    torch.testing.assert_close(*states, rtol=0, atol=1e-13)
+
+
+def test_fast_transforms_serve_where_most_frequencies_are_kept_and_never_below_single_precision():
+    layer = SpectralConv(1, 1, n_modes=(64, 64))
+    u = torch.zeros(1, 1, 64, 64)
+    assert layer._prefers_fft(u, (64, 64))
+    assert not layer._prefers_fft(u.bfloat16(), (64, 64))
+    assert not SpectralConv(1, 1, n_modes=(16, 16))._prefers_fft(u, (64, 64))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not layer._prefers_fft(u, (64, 64))
+        assert SpectralConv(1, 1, n_modes=(64, 64), precision=torch.float32)._prefers_fft(u, (64, 64))
+
+
+@pytest.mark.parametrize("shape", [(85, 61), (64, 64)])
+def test_no_fast_transform_sees_less_than_single_precision(shape, monkeypatch):
+    """CPU autocast raises an FFT's input to float32, CUDA's does not: what fails there fails here."""
+
+    def strict(name):
+        real = getattr(torch.fft, name)
+
+        def transform(u, *args, **kwargs):
+            single = (torch.float32, torch.float64, torch.complex64, torch.complex128)
+            assert u.dtype in single, f"{name} of {u.dtype}"
+            return real(u, *args, **kwargs)
+
+        return transform
+
+    for name in ("rfft", "fft", "ifft", "irfft", "rfftn", "irfftn"):
+        monkeypatch.setattr(torch.fft, name, strict(name))
+    params = Parameters(torch.zeros(2, 0), torch.ones(2, 1, *shape))
+    for spectral_precision in (None, "fp32", "bf16"):
+        model = FNO(plane(61), n_modes=61, width=4, n_layers=2, spectral_precision=spectral_precision)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = model(torch.randn(2, 1, *shape), params)
+        assert out.dtype is torch.bfloat16
+        out.float().square().mean().backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("n_modes", [8, 30])
+def test_another_resolution_of_the_output(n_modes):
+    layer = SpectralConv(2, 3, n_modes=(n_modes,), bias=True).double()
+    u = torch.randn(2, 2, 32, dtype=torch.float64)
+    fine = layer(u, (96,))
+    interpolated = fine[..., ::3]
+    torch.testing.assert_close(interpolated, layer(u), rtol=0, atol=1e-13)
+    with pytest.raises(ValueError, match=f"{n_modes} modes of an axis with 7 points"):
+        layer(u, (7,))
+
+
+@pytest.mark.parametrize("weight", ["dense", "tucker", "cp"])
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_multipliers_have_the_stated_size_and_spread(weight, dim):
+    torch.manual_seed(0)
+    layer = SpectralConv(24, 20, n_modes=(10,) * dim, weight=weight, rank=1.0 if weight == "dense" else 0.2)
+    multiplier = layer.weight()
+    assert multiplier.shape == (*(10,) * (dim - 1), 6, 24, 2, 20)
+    ratio = multiplier.std() * (24 + 20) ** 0.5
+    assert 0.6 < ratio < 1.6
+    n_free = sum(p.numel() for p in layer.weight.parameters())
+    assert n_free == pytest.approx(multiplier.numel() * (1.0 if weight == "dense" else 0.2), rel=0.25)
+
+
+def test_wrong_multipliers_are_named():
+    with pytest.raises(ValueError, match="'tt' is none of"):
+        SpectralConv(2, 2, n_modes=(4,), weight="tt")
+    with pytest.raises(ValueError, match=r"rank 0.5 is for low-rank"):
+        SpectralConv(2, 2, n_modes=(4,), rank=0.5)
+
+
+def model_and_inputs(**arguments):
+    torch.manual_seed(0)
+    model = FNO(line(16), n_modes=6, width=4, n_layers=2, **arguments).double()
+    return (
+        model,
+        torch.randn(3, 1, 16, dtype=torch.float64),
+        Parameters(torch.rand(3, 1).double(), torch.zeros(3, 0, 16).double()),
+    )
+
+
+@pytest.mark.parametrize("weight", ["dense", "tucker", "cp"])
+def test_forward_and_reverse_derivatives_agree(weight):
+    model, u, params = model_and_inputs(weight=weight, rank=1.0 if weight == "dense" else 0.5)
+    direction = torch.randn_like(u)
+    _, forward = jvp(lambda v: model(v, params), (u,), (direction,))
+    jacobian = jacrev(lambda v: model(v, params))(u)
+    torch.testing.assert_close(torch.tensordot(jacobian, direction, 3), forward, rtol=0, atol=1e-12)
+    assert torch.autograd.gradcheck(lambda v: model(v, params), (u[:1, :, :8].repeat(3, 1, 2).requires_grad_(),))
+
+
+def test_vmap_over_states_and_over_an_ensemble_of_weights():
+    model, u, params = model_and_inputs()
+
+    def one(state, scalars):
+        return model(state[None], Parameters(scalars[None], torch.zeros(1, 0, 16, dtype=torch.float64)))[0]
+
+    torch.testing.assert_close(vmap(one)(u, params.scalars), model(u, params), rtol=0, atol=1e-13)
+    members = [copy.deepcopy(model) for _ in range(2)]
+    for member in members:
+        torch.nn.init.normal_(member.lifting.inner.weight)
+    weights, buffers = stack_module_state(members)
+    together = vmap(lambda w, b: functional_call(model, (w, b), (u, params)))(weights, buffers)
+    torch.testing.assert_close(together, torch.stack([m(u, params) for m in members]), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("weight", ["dense", "tucker"])
+def test_fused_adamw_takes_the_steps_of_the_plain_one(weight):
+    results = []
+    for fused in (False, True):
+        model, u, params = model_and_inputs(weight=weight, rank=1.0 if weight == "dense" else 0.5)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, fused=fused)
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(u, params).square().mean().backward()
+            optimizer.step()
+        results.append(model(u, params))
+    torch.testing.assert_close(*results, rtol=0, atol=1e-12)
