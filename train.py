@@ -34,8 +34,7 @@ def train(cfg: DictConfig, run: Path, checkpoint: Path | None) -> float:
     """The same in a folder that is this run's."""
     lightning.seed_everything(cfg.seed, workers=True)
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
-    data = instantiate(cfg.dataset)
-    data.setup()
+    (data := instantiate(cfg.dataset)).setup()
     operator = instantiate(cfg.operator)(data.problem)
     if cfg.compile:
         operator.compile(fullgraph=True)
@@ -50,7 +49,6 @@ def train(cfg: DictConfig, run: Path, checkpoint: Path | None) -> float:
     callbacks = list(instantiate(cfg.callbacks).values())
     trainer = instantiate(cfg.trainer)(callbacks=callbacks, logger=list(instantiate(cfg.logger).values()))
     check_precision(trainer)
-
     operator.fit(data.train_dataloader(), surrogate.normaliser)
     if list(operator.parameters()):
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)

@@ -59,10 +59,13 @@ def test_killed_at_random_and_resumed_it_is_bit_identical(tmp_path: Path) -> Non
     killed = tmp_path / "killed"
 
     def run(folder: Path, kill_after: float | None = None) -> tuple[int, float]:
+        """Killed after so many seconds, but not before a shard is complete: otherwise nothing would be resumed."""
         process = context.Process(target=child, args=(folder,))
         start = time.monotonic()
         process.start()
         process.join(kill_after)
+        while process.exitcode is None and not list(folder.rglob("0*.hdf5")):
+            process.join(0.005)
         if process.exitcode is None:
             os.kill(process.pid or 0, signal.SIGKILL)
             process.join()
@@ -80,7 +83,7 @@ def test_killed_at_random_and_resumed_it_is_bit_identical(tmp_path: Path) -> Non
         if code == 0:
             break
         assert code == -signal.SIGKILL
-    assert done[1] > 0, f"ends at {ends} of {seconds} s: no shard was complete, nothing was resumed"
+    assert done[1] > 0
     if code != 0:
         assert run(killed)[0] == 0
     assert contents(killed) == contents(tmp_path / "undisturbed")
