@@ -50,6 +50,7 @@ class SpectralEngine:
     """Tables of whole steps and of single layers over shapes and precisions.
 
     steps, layers: [batch, channels, points an axis, modes an axis, dimension] each.
+    compiled: whether torch.compile's version of ours takes part. memory: whether that of the steps is measured.
     """
 
     def __init__(
@@ -60,10 +61,11 @@ class SpectralEngine:
         precisions: Sequence[str],
         repeats: int,
         compiled: bool,
+        memory: bool = True,
     ) -> None:
         self.steps = [Shape(*s) for s in steps]
         self.layers = [Shape(*s) for s in layers]
-        self.precisions, self.repeats, self.compiled = precisions, repeats, compiled
+        self.precisions, self.repeats, self.compiled, self.memory = precisions, repeats, compiled, memory
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def run(self, console: Console) -> dict[str, Any]:
@@ -133,6 +135,7 @@ class SpectralEngine:
         memory = {
             name: memory_of_a_step(shape, precision, ours=name != THEIRS, compiled="compiled" in name)
             for name in contenders
+            if self.memory
         }
         floor = max(least_traffic(shape, ours, precision) / bandwidth, operations(shape, ours) / rate)
         return _row("step", shape, precision, times, difference, memory, floor)
