@@ -27,6 +27,8 @@ def equation(source: Source) -> Finding:
         known = f"{problem.equation or 'not named'}; residuals are known of {', '.join(sorted(EQUATIONS))}"
         return Finding(CHECK, Verdict.SKIPPED, known)
     pde = EQUATIONS[problem.equation]()
+    if not pde.smooth:
+        return Finding(CHECK, Verdict.SKIPPED, f"solutions of {pde.name} jump: a residual by differences does not tell")
     for kind in ("channels", "scalars", "coefficients"):
         stored, wanted = ([q.name for q in getattr(item, kind)] for item in (problem, pde))
         if stored != wanted:

@@ -3,14 +3,17 @@
 from duhamel.fields.boundary import Boundary, Centring
 from duhamel.fields.grid import Grid
 from duhamel.fields.kernel_field import SmoothField
+from duhamel.fields.multiscale import MultiscaleTrigonometric
 from duhamel.fields.problem import Problem, Quantity
 from duhamel.fields.random_fields import (
+    ConstantField,
     DirichletField,
     GaussianField,
     LengthScaleField,
     LogisticField,
     LogNormalField,
     RandomField,
+    SaturatedField,
     ThresholdedField,
     TransportedField,
     VanishingField,
@@ -23,6 +26,7 @@ from duhamel.fields.transfer import resample
 __all__ = [
     "Boundary",
     "Centring",
+    "ConstantField",
     "DirichletField",
     "GaussianField",
     "Grid",
@@ -30,11 +34,13 @@ __all__ = [
     "LogNormalField",
     "LogisticField",
     "Moments",
+    "MultiscaleTrigonometric",
     "Parameters",
     "Problem",
     "Propagator",
     "Quantity",
     "RandomField",
+    "SaturatedField",
     "SmoothField",
     "State",
     "Statistics",

@@ -260,6 +260,34 @@ class VanishingField:
         return u
 
 
+@dataclass(frozen=True, kw_only=True)
+class SaturatedField:
+    """mean + amplitude tanh(field)."""
+
+    field: RandomField
+    mean: float
+    amplitude: float
+
+    def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
+        return self.mean + self.amplitude * torch.tanh(self.field.sample(grid, n_samples, generator))
+
+    def n_coefficients(self, grid: Grid) -> int:
+        return transported(self.field).n_coefficients(grid)
+
+    def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
+        return self.mean + self.amplitude * torch.tanh(transported(self.field).transport(z, grid))
+
+
+@dataclass(frozen=True)
+class ConstantField:
+    """The same value everywhere; draws nothing."""
+
+    value: float
+
+    def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
+        return torch.full((n_samples, *grid.shape), self.value, dtype=torch.float64, device=generator.device)
+
+
 def transported(field: RandomField) -> TransportedField:
     """The same field; ValueError unless it is a function of standard normals, as a prior must be."""
     if not isinstance(field, TransportedField):

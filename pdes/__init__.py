@@ -4,18 +4,23 @@ from duhamel.pdes.advection import Advection
 from duhamel.pdes.allen_cahn import AllenCahn
 from duhamel.pdes.base import PDE, EvolutionPDE
 from duhamel.pdes.burgers import Burgers
+from duhamel.pdes.compressible import CompressibleNavierStokes, Euler
 from duhamel.pdes.darcy import Darcy
+from duhamel.pdes.diffusion_sorption import DiffusionSorption
 from duhamel.pdes.fisher_kpp import FisherKPP
 from duhamel.pdes.fitzhugh_nagumo import FitzHughNagumo
 from duhamel.pdes.heat import Heat
+from duhamel.pdes.helmholtz import Helmholtz
 from duhamel.pdes.kdv import KdV
 from duhamel.pdes.kuramoto_sivashinsky import KuramotoSivashinsky
 from duhamel.pdes.lorenz96 import Lorenz96, Lorenz96TwoLevel
 from duhamel.pdes.navier_stokes import NavierStokes
 from duhamel.pdes.nonlinear_schroedinger import NonlinearSchroedinger
 from duhamel.pdes.poisson import Poisson
+from duhamel.pdes.random_flow import RandomFlow
 from duhamel.pdes.sampling import Distribution, LogNormal, LogUniform, TransportedDistribution, Uniform
 from duhamel.pdes.semilinear import LinearPDE, SemilinearPDE, SpectralPDE
+from duhamel.pdes.shallow_water import RadialDam, ShallowWater
 from duhamel.pdes.wave import Wave
 
 EQUATIONS: dict[str, type[PDE]] = {
@@ -24,10 +29,14 @@ EQUATIONS: dict[str, type[PDE]] = {
         Advection,
         AllenCahn,
         Burgers,
+        CompressibleNavierStokes,
         Darcy,
+        DiffusionSorption,
+        Euler,
         FisherKPP,
         FitzHughNagumo,
         Heat,
+        Helmholtz,
         KdV,
         KuramotoSivashinsky,
         Lorenz96,
@@ -35,6 +44,7 @@ EQUATIONS: dict[str, type[PDE]] = {
         NavierStokes,
         NonlinearSchroedinger,
         Poisson,
+        ShallowWater,
         Wave,
     )
 }
@@ -45,12 +55,16 @@ __all__ = [
     "Advection",
     "AllenCahn",
     "Burgers",
+    "CompressibleNavierStokes",
     "Darcy",
+    "DiffusionSorption",
     "Distribution",
+    "Euler",
     "EvolutionPDE",
     "FisherKPP",
     "FitzHughNagumo",
     "Heat",
+    "Helmholtz",
     "KdV",
     "KuramotoSivashinsky",
     "LinearPDE",
@@ -61,7 +75,10 @@ __all__ = [
     "NavierStokes",
     "NonlinearSchroedinger",
     "Poisson",
+    "RadialDam",
+    "RandomFlow",
     "SemilinearPDE",
+    "ShallowWater",
     "SpectralPDE",
     "TransportedDistribution",
     "Uniform",

@@ -22,6 +22,9 @@ class PDE(ABC):
     coefficients: tuple[Quantity, ...] = ()
     # Whether space is a continuum: a lattice of oscillators has no finer grid.
     continuous: ClassVar[bool] = True
+    # Whether solutions have the derivatives that a pointwise residual takes; shocks and misfits of initial and boundary
+    # values have none.
+    smooth: ClassVar[bool] = True
 
     def problem(self, grid: Grid, dt: float) -> Problem:
         return Problem(

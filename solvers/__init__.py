@@ -1,16 +1,21 @@
 """Reference numerics; importing a solver registers it for its equations."""
 
 from duhamel.solvers.base import EXACT, Solver, UnresolvedError, reference_solver
+from duhamel.solvers.compressible import IdealGas, ViscousGas
 from duhamel.solvers.conjugate_gradients import conjugate_gradients
 from duhamel.solvers.darcy import DarcyFiniteVolume, solve_darcy
+from duhamel.solvers.diffusion_sorption import SuperTimeStepping
 from duhamel.solvers.elliptic import EllipticSolution, solve_diffusion
 from duhamel.solvers.etdrk import ETDRK4, etdrk4_coefficients
 from duhamel.solvers.fast_poisson import FastPoisson, ScaledLaplacian
+from duhamel.solvers.finite_volume import FiniteVolume
+from duhamel.solvers.helmholtz import HelmholtzFiniteElements
 from duhamel.solvers.linear import FourierExponential
 from duhamel.solvers.multigrid import Multigrid
 from duhamel.solvers.poisson import FourierPoisson, PoissonFiniteVolume
 from duhamel.solvers.refinement import estimated_error, reference_trajectory, refined
 from duhamel.solvers.runge_kutta import RungeKutta4
+from duhamel.solvers.shallow_water import WaterColumn
 from duhamel.solvers.tolerance import Cost, Solution, solve
 from duhamel.solvers.transfer import CellMeans, PointValues, Transfer
 from duhamel.solvers.wave import WavePropagator
@@ -23,17 +28,23 @@ __all__ = [
     "DarcyFiniteVolume",
     "EllipticSolution",
     "FastPoisson",
+    "FiniteVolume",
     "FourierExponential",
     "FourierPoisson",
+    "HelmholtzFiniteElements",
+    "IdealGas",
     "Multigrid",
     "PointValues",
-    "RungeKutta4",
     "PoissonFiniteVolume",
+    "RungeKutta4",
     "ScaledLaplacian",
     "Solution",
     "Solver",
+    "SuperTimeStepping",
     "Transfer",
     "UnresolvedError",
+    "ViscousGas",
+    "WaterColumn",
     "WavePropagator",
     "conjugate_gradients",
     "estimated_error",

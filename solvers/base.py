@@ -35,7 +35,9 @@ class Solver(Protocol):
     """
 
     order: ClassVar[int]
-    transfer: ClassVar[Transfer]
+
+    @property
+    def transfer(self) -> Transfer: ...
 
     def __call__(
         self, u: Float[Tensor, "batch channel *space"], params: Parameters

@@ -47,6 +47,7 @@ IMPORT_NAMES = {
     "pyyaml": {"yaml"},
     "pyro-ppl": {"pyro"},
     "py-pde": {"pde"},
+    "scikit-fem": {"skfem"},
 }
 
 # Layers that need an extra of the package as a whole.
