@@ -101,6 +101,8 @@ def main(config: DictConfig) -> None:
         seed=config.seed,
         batch_size=config.batch_size,
         error_samples=config.error_samples,
+        max_refine=config.max_refine,
+        warmup=config.warmup,
         threads=config.threads,
         dtype=DTYPES[config.dtype],
         stored_dtype=DTYPES[config.stored_dtype],

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,18 @@ from torch import Tensor
 from duhamel.datasets.provenance import ErrorEstimate, Provenance
 from duhamel.fields import Grid, Parameters
 from duhamel.pdes import PDE
-from duhamel.solvers import estimated_error, reference_solver, reference_trajectory, refined
+from duhamel.solvers import (
+    AdaptiveETDRK4,
+    adaptive_error,
+    estimated_error,
+    reference_solver,
+    reference_trajectory,
+    refined,
+)
 from duhamel.version import __version__
 
 METHOD = "relative L2 over all states after the first, against a solve with twice the points and time steps"
+ADAPTIVE = f"{METHOD} in every frame"
 
 
 def draw(pde: PDE, grid: Grid, indices: Iterable[int], *, seed: int) -> tuple[Float[Tensor, "batch ..."], Parameters]:
@@ -39,6 +48,9 @@ class Recipe:
 
     dt, n_steps: time between stored states, and their number after the first.
     refine, substeps: the solver's grid has spacing h / refine, its step is dt / substeps.
+    max_refine: solve each sample, frame by frame, on the coarsest grid that resolves it (`AdaptiveETDRK4`), of spacing
+        h / max_refine at most; substeps are then those of the stored grid, and refine is 1.
+    warmup: states, dt apart, that are solved but not stored, before those that are; the error is estimated over both.
     batch_size: samples solved at once. Batches start at its multiples whoever solves them: FFTs of a batch may round
         otherwise than those of a part of it.
     error_samples: the first of the samples, on which the numerical error is estimated.
@@ -55,6 +67,8 @@ class Recipe:
     seed: int
     batch_size: int
     error_samples: int
+    max_refine: int | None = None
+    warmup: int = 0
     threads: int = 1
     dtype: torch.dtype = torch.float64
     stored_dtype: torch.dtype = torch.float32
@@ -64,11 +78,15 @@ class Recipe:
         for name in ("n_samples", "batch_size", "error_samples", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.max_refine is not None and self.refine != 1:
+            raise ValueError(f"with max_refine, refine must be 1, got {self.refine}")
+        if self.warmup < 0 or (self.warmup and self.dt == 0):
+            raise ValueError(f"warmup must not be negative, and 0 where dt is 0, got {self.warmup}")
 
     @property
     def n_times(self) -> int:
         """States stored of a trajectory: of a stationary one, (guess, solution), the solution."""
-        return self.n_steps + 1 - self._first
+        return self.n_steps if self.dt == 0 else self.n_steps + 1
 
     @property
     def bytes_per_sample(self) -> int:
@@ -89,18 +107,25 @@ class Recipe:
         judged = range(min(self.error_samples, self.n_samples))
         errors = torch.cat([self._checked(self._judge, *batch).cpu() for batch in self._batches(judged)]).double()
         return ErrorEstimate(
-            mean=float(errors.mean()), maximum=float(errors.max()), n_samples=len(errors), method=METHOD
+            mean=float(errors.mean()),
+            maximum=float(errors.max()),
+            n_samples=len(errors),
+            method=METHOD if self.max_refine is None else ADAPTIVE,
         )
 
     def provenance(self, estimate: ErrorEstimate, command: str) -> Provenance:
         problem = self.pde.problem(self.grid, self.dt)
-        fine = refined(self.grid, self.refine)
+        fine = refined(self.grid, self.max_refine or self.refine)
+        steps = self.substeps * (self.max_refine or 1)
+        solver = "AdaptiveETDRK4"
+        if self.max_refine is None:
+            solver = type(reference_solver(self.pde, fine, self.dt, substeps=steps)).__name__
         return Provenance(
             problem=problem,
-            solver=type(reference_solver(self.pde, fine, self.dt, substeps=self.substeps)).__name__,
+            solver=solver,
             dtype=str(self.dtype).removeprefix("torch."),
             n=fine.shape,
-            substeps=0 if problem.steady else self.substeps,
+            substeps=0 if problem.steady else steps,
             estimated_error=estimate,
             seed=self.seed,
             command=command,
@@ -108,7 +133,7 @@ class Recipe:
 
     @property
     def _first(self) -> int:
-        return 1 if self.dt == 0 else 0
+        return 1 if self.dt == 0 else self.warmup
 
     def _batches(self, samples: range) -> Iterator[tuple[int, Tensor, Parameters]]:
         """Index of its first sample, initial states, parameters."""
@@ -120,14 +145,24 @@ class Recipe:
             yield start, u0.to(self.device, self.dtype), params.to(self.device, self.dtype)
 
     def _solve(self, u0: Tensor, params: Parameters) -> Tensor:
+        n_steps = self.warmup + self.n_steps
+        if self.max_refine is not None:
+            return self._adaptive.trajectory(u0, params, n_steps)[0]
         return reference_trajectory(
-            self.pde, u0, params, self.grid, self.dt, self.n_steps, refine=self.refine, substeps=self.substeps
+            self.pde, u0, params, self.grid, self.dt, n_steps, refine=self.refine, substeps=self.substeps
+        )
+
+    @cached_property
+    def _adaptive(self) -> AdaptiveETDRK4:
+        return AdaptiveETDRK4(
+            self.pde, self.grid, self.dt, substeps=self.substeps, max_refine=self.max_refine or self.refine
         )
 
     def _judge(self, u0: Tensor, params: Parameters) -> Tensor:
-        return estimated_error(
-            self.pde, u0, params, self.grid, self.dt, self.n_steps, refine=self.refine, substeps=self.substeps
-        )
+        of = (self.pde, u0, params, self.grid, self.dt, self.warmup + self.n_steps)
+        if self.max_refine is not None:
+            return adaptive_error(*of, substeps=self.substeps, max_refine=self.max_refine)
+        return estimated_error(*of, refine=self.refine, substeps=self.substeps)
 
     def _checked(
         self, solve: Callable[[Tensor, Parameters], Tensor], start: int, u0: Tensor, params: Parameters
@@ -144,10 +179,10 @@ class Recipe:
                     named = ", ".join((f"seed {self.seed}", *(f"{name} {value:.6g}" for name, value in values)))
                     # The solver counts in the batch it is given, which holds this sample alone.
                     said = str(error).removeprefix("sample 0: ")
+                    resolution = f"max_refine={self.max_refine}" if self.max_refine else f"refine={self.refine}"
                     raise ValueError(
                         f"sample {start + i} of {self.n_samples} ({named}) cannot be solved with "
-                        f"refine={self.refine} and substeps={self.substeps}: {said}. Or draw from an easier family "
-                        "(pde.*)"
+                        f"{resolution} and substeps={self.substeps}: {said}. Or draw from an easier family (pde.*)"
                     ) from error
             raise
 

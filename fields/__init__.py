@@ -18,6 +18,7 @@ from duhamel.fields.random_fields import (
     TransportedField,
     VanishingField,
 )
+from duhamel.fields.random_waves import PickedWaves, TruncatedFourier
 from duhamel.fields.rollout import Propagator, State, first_non_finite_step, recomputed, rollout
 from duhamel.fields.statistics import Moments, Statistics
 from duhamel.fields.trajectory import Parameters, Trajectory
@@ -36,6 +37,7 @@ __all__ = [
     "Moments",
     "MultiscaleTrigonometric",
     "Parameters",
+    "PickedWaves",
     "Problem",
     "Propagator",
     "Quantity",
@@ -47,6 +49,7 @@ __all__ = [
     "ThresholdedField",
     "Trajectory",
     "TransportedField",
+    "TruncatedFourier",
     "VanishingField",
     "first_non_finite_step",
     "recomputed",

@@ -61,7 +61,7 @@ class FourierSpace:
         """The modes that are held below `fraction` of the 2/3 rule's cut, |j| < fraction * n / 3 along every axis."""
         return self._held(resolved_modes(self.grid, fraction=fraction, device=device))
 
-    def tail(self, v: Complex[Tensor, "batch channel *mode"]) -> Float[Tensor, " batch"]:
+    def tail(self, v: Complex[Tensor, "batch channel *mode"], *, fraction: float = 0.9) -> Float[Tensor, " batch"]:
         """max |v| over the modes past 0.9 of the 2/3 rule's cut, relative to max |v| over all modes.
 
         Follows the spatial error of a pseudo-spectral solution within about one order of magnitude. Zero for a zero
@@ -69,13 +69,27 @@ class FourierSpace:
         """
         # Squares: the modulus of a complex number costs five times as much.
         square = v.real.square() + v.imag.square()
-        tail = square.masked_fill(self.kept(fraction=0.9, device=v.device), 0).flatten(1).amax(dim=1)
+        tail = square.masked_fill(self.kept(fraction=fraction, device=v.device), 0).flatten(1).amax(dim=1)
         return (tail / square.flatten(1).amax(dim=1).clamp_min(torch.finfo(tail.dtype).tiny)).sqrt()
 
     def truncate(self, v: Complex[Tensor, "batch channel *mode"]) -> Complex[Tensor, "batch channel *held"]:
         """Of the coefficients over all columns, those that are held, zero where the 2/3 rule drops them."""
         held = self._held(v)
         return torch.where(self.kept(device=v.device), held, 0)
+
+    def moved(
+        self, v: Complex[Tensor, "batch channel *mode"], target: "FourierSpace"
+    ) -> Complex[Tensor, "batch channel *other"]:
+        """Coefficients in another space over the same domain; modes that it does not hold are dropped."""
+        for dim, n, m in zip(self._others, self.grid.shape, target.grid.shape, strict=False):
+            v = _refitted(v, dim, n, m)
+        n, m = self.grid.shape[-1], target.grid.shape[-1]
+        if m > n and v.shape[-1] == n // 2 + 1:
+            v = _halved(v, -1, n)
+        missing = target._held(torch.empty(m // 2 + 1)).shape[-1] - v.shape[-1]
+        v = torch.nn.functional.pad(v, (0, missing))  # a negative number cuts
+        v = v * (math.prod(target.grid.shape) / math.prod(self.grid.shape))
+        return torch.where(target.kept(device=v.device), v, 0) if target.truncated else v
 
     def pad(self, v: Complex[Tensor, "batch channel *held"]) -> Complex[Tensor, "batch channel *mode"]:
         """The inverse of `truncate` for modes that the 2/3 rule keeps."""
@@ -109,6 +123,12 @@ class ComplexFourierSpace(FourierSpace):
     def pad(self, v: Complex[Tensor, "batch 1 *mode"]) -> Complex[Tensor, "batch 1 *mode"]:
         return v
 
+    def moved(self, v: Complex[Tensor, "batch 1 *mode"], target: FourierSpace) -> Complex[Tensor, "batch 1 *other"]:
+        for axis, (n, m) in enumerate(zip(self.grid.shape, target.grid.shape, strict=True)):
+            v = _refitted(v, axis - self.grid.ndim, n, m)
+        v = v * (math.prod(target.grid.shape) / math.prod(self.grid.shape))
+        return torch.where(target.kept(device=v.device), v, 0) if target.truncated else v
+
     def derivative(self, axis: int, *, order: int = 1, device: torch.device | str = "cpu") -> Complex[Tensor, "..."]:
         """(i k)^order along one axis, in complex128; zero for the highest mode of an even axis where order is odd."""
         n = self.grid.shape[axis]
@@ -129,3 +149,23 @@ class ComplexFourierSpace(FourierSpace):
 
 def _signed_modes(n: int, device: torch.device | str) -> Float[Tensor, " n"]:
     return torch.fft.fftfreq(n, d=1 / n, dtype=torch.float64, device=device).round()
+
+
+def _halved(v: Tensor, dim: int, n: int) -> Tensor:
+    """The highest mode of an even number of points is a cosine: on more points, half at each of +-n / 2."""
+    factors = torch.ones(v.shape[dim], dtype=v.real.dtype, device=v.device)
+    if n % 2 == 0:
+        factors[n // 2] = 0.5
+    return v * factors.reshape([-1 if i == dim % v.ndim else 1 for i in range(v.ndim)])
+
+
+def _refitted(v: Tensor, dim: int, n: int, m: int) -> Tensor:
+    """Rows of one axis, laid out for n points by `torch.fft.fft`, as they are laid out for m."""
+    if m < n:
+        return torch.cat([v.narrow(dim, 0, (m + 1) // 2), v.narrow(dim, n - m // 2, m // 2)], dim)
+    if m == n:
+        return v
+    v, half = _halved(v, dim, n), n // 2
+    between = list(v.shape)
+    between[dim] = m - 2 * half - 1
+    return torch.cat([v.narrow(dim, 0, half + 1), v.new_zeros(between), v.narrow(dim, n - half, half)], dim)

@@ -19,6 +19,7 @@ from duhamel.pdes.nonlinear_schroedinger import NonlinearSchroedinger
 from duhamel.pdes.poisson import Poisson
 from duhamel.pdes.random_flow import RandomFlow
 from duhamel.pdes.sampling import Distribution, LogNormal, LogUniform, TransportedDistribution, Uniform
+from duhamel.pdes.sampling import Choice, Distribution, LogNormal, LogUniform, TransportedDistribution, Uniform
 from duhamel.pdes.semilinear import LinearPDE, SemilinearPDE, SpectralPDE
 from duhamel.pdes.shallow_water import RadialDam, ShallowWater
 from duhamel.pdes.wave import Wave
@@ -50,15 +51,15 @@ EQUATIONS: dict[str, type[PDE]] = {
 }
 
 __all__ = [
-    "EQUATIONS",
-    "PDE",
     "Advection",
     "AllenCahn",
     "Burgers",
+    "Choice",
     "CompressibleNavierStokes",
     "Darcy",
     "DiffusionSorption",
     "Distribution",
+    "EQUATIONS",
     "Euler",
     "EvolutionPDE",
     "FisherKPP",
@@ -74,6 +75,7 @@ __all__ = [
     "Lorenz96TwoLevel",
     "NavierStokes",
     "NonlinearSchroedinger",
+    "PDE",
     "Poisson",
     "RadialDam",
     "RandomFlow",

@@ -1,6 +1,7 @@
 """Distributions of scalar parameters, drawn in float64."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -77,3 +78,20 @@ class LogNormal:
 
     def transport(self, z: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         return self.median * torch.exp(self.sigma * z)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values, each as likely as the others, times a factor common to all."""
+
+    values: Sequence[float]
+    factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        if len(self.values) == 0:
+            raise ValueError("a choice needs at least one value")
+        object.__setattr__(self, "values", tuple(float(value) for value in self.values))
+
+    def sample(self, n_samples: int, generator: torch.Generator) -> Float[Tensor, " batch"]:
+        chosen = torch.randint(len(self.values), (n_samples,), generator=generator, device=generator.device)
+        return self.factor * torch.tensor(self.values, dtype=torch.float64, device=generator.device)[chosen]

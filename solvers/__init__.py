@@ -1,5 +1,6 @@
 """Reference numerics; importing a solver registers it for its equations."""
 
+from duhamel.solvers.adaptive import AdaptiveETDRK4, adaptive_error
 from duhamel.solvers.base import EXACT, Solver, UnresolvedError, reference_solver
 from duhamel.solvers.compressible import IdealGas, ViscousGas
 from duhamel.solvers.conjugate_gradients import conjugate_gradients
@@ -21,6 +22,7 @@ from duhamel.solvers.transfer import CellMeans, PointValues, Transfer
 from duhamel.solvers.wave import WavePropagator
 
 __all__ = [
+    "AdaptiveETDRK4",
     "ETDRK4",
     "EXACT",
     "CellMeans",
@@ -46,6 +48,7 @@ __all__ = [
     "ViscousGas",
     "WaterColumn",
     "WavePropagator",
+    "adaptive_error",
     "conjugate_gradients",
     "estimated_error",
     "etdrk4_coefficients",

@@ -15,7 +15,6 @@ from duhamel.pdes.semilinear import SemilinearPDE
 from duhamel.solvers.base import Solver, UnresolvedError, reference_solver, require_step
 from duhamel.solvers.transfer import PointValues, Transfer
 
-CONTOUR_POINTS = 32
 # Substeps between two looks at the spectrum: it changes slowly, and a look costs as much as a tenth of a step.
 LOOK_EVERY = 4
 
@@ -118,14 +117,23 @@ class ETDRK4:
         turn, c = self._coefficients(params, u_hat)
         tail = self.full.tail(u_hat.detach())
         dropped = torch.where(self.full.kept(device=u.device), 0, u_hat * turn)
-        v = _real(self.space.truncate(u_hat), c)
+        v, later = self.advance(self.space.truncate(u_hat), params, c)
+        self._require_resolved(torch.maximum(tail, later))
+        return restrict(self.full.samples(dropped + self.space.pad(v)), self.grid)
+
+    def advance(
+        self, v: Complex[Tensor, "batch channel *held"], params: Parameters, c: Coefficients
+    ) -> tuple[Complex[Tensor, "batch channel *held"], Float[Tensor, " batch"]]:
+        """Coefficients that `space` holds after dt, and the largest of their tails on the way; `step_coefficients`
+        are c."""
+        x = _real(v, c)
+        tail = torch.zeros(len(v), dtype=v.real.dtype, device=v.device)
         for i in range(1, self.substeps + 1):
-            v = self._step(v, params, c)
+            x = self._step(x, params, c)
             if i % LOOK_EVERY == 0 or i == self.substeps:
                 # torch.maximum keeps NaN, so that a solution that blew up is refused too.
-                tail = torch.maximum(tail, self.space.tail(_complex(v.detach(), c)))
-        self._require_resolved(tail)
-        return restrict(self.full.samples(dropped + self.space.pad(_complex(v, c))), self.grid)
+                tail = torch.maximum(tail, self.space.tail(_complex(x.detach(), c)))
+        return _complex(x, c), tail
 
     def _step(self, v: Tensor, params: Parameters, c: Coefficients) -> Tensor:
         N = partial(self._nonlinear, params, c)
@@ -159,13 +167,17 @@ class ETDRK4:
     def _new_coefficients(self, params: Parameters, like: Tensor) -> tuple[Tensor, Coefficients]:
         self.pde.require_params(params)
         turn = torch.exp(self.dt * self.pde.symbol(params, self.full))
+        return turn.to(like.dtype if turn.is_complex() else like.real.dtype), self.step_coefficients(params, like)
+
+    def step_coefficients(self, params: Parameters, like: Tensor) -> Coefficients:
+        """Of one substep, in the precision of `like`, zero where the 2/3 rule drops modes."""
         c = etdrk4_coefficients(self.pde.symbol(params, self.space), self.dt / self.substeps)
         kept = self.space.kept(device=like.device)
-        dtype = like.dtype if turn.is_complex() else like.real.dtype
+        dtype = like.dtype if c.E.is_complex() else like.real.dtype
         masked = ((kept * getattr(c, field.name)).to(dtype) for field in fields(c))
-        if not turn.is_complex():
+        if not c.E.is_complex():
             masked = (x.unsqueeze(-1).repeat_interleave(2, -1) for x in masked)
-        return turn.to(dtype), Coefficients(*masked)
+        return Coefficients(*masked)
 
     def _require_resolved(self, tail: Float[Tensor, " batch"]) -> None:
         if math.isinf(self.tail_bound):

@@ -150,3 +150,20 @@ def test_the_command_writes_a_readable_file(tmp_path: Path) -> None:
     source = open_source(tmp_path / "f.hdf5")
     assert (source.n_trajectories, source.n_times, source.problem.grid.shape) == (2, 3, (16,))
     assert "pde=burgers" in source.provenance["command"] and source.provenance["seed"] == 5
+
+
+def test_adaptive_grids_and_a_warm_up_give_the_same_trajectories(tmp_path: Path) -> None:
+    """States 2 to 4 of a longer run; a grid of its own for every frame."""
+    common = {"n_samples": 3, "error_samples": 3, "stored_dtype": torch.float64}
+    longer = open_source(make(tmp_path / "a.hdf5", n_steps=4, **common))
+    how = {"refine": 1, "max_refine": 8, "substeps": 4, "warmup": 2, "n_steps": 2}
+    later = open_source(make(tmp_path / "b.hdf5", **common, **how))
+    stated = sum(source.provenance["estimated_error"]["max"] for source in (longer, later))
+    assert 0 < stated < 1e-4
+    for i in range(3):
+        difference = later.read(i, 0, 3) - longer.read(i, 2, 5)
+        assert np.linalg.norm(difference) < 2 * stated * np.linalg.norm(longer.read(i, 2, 5))
+    assert later.provenance["solver"] == "AdaptiveETDRK4" and later.provenance["n"] == [256]
+    assert "in every frame" in later.provenance["estimated_error"]["method"]
+    with pytest.raises(ValueError, match="refine must be 1"):
+        make(tmp_path / "c.hdf5", max_refine=8)
