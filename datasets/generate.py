@@ -83,14 +83,13 @@ def generate(
     return estimate
 
 
-@hydra.main(config_path="pkg://duhamel.conf", config_name="generate", version_base="1.3")
-def main(config: DictConfig) -> None:
-    """Generate one data set as the configuration says."""
+def recipe_of(config: DictConfig) -> Recipe:
+    """What a configuration of `conf/generate.yaml` says about the content of a data set."""
     for name in ("dtype", "stored_dtype"):
         if config[name] not in DTYPES:
             raise ValueError(f"{name} must be one of {sorted(DTYPES)}, got {config[name]!r}")
     pde: PDE = hydra.utils.instantiate(config.pde)
-    recipe = Recipe(
+    return Recipe(
         pde=pde,
         grid=pde.grid(tuple(config.shape)),
         n_samples=config.n_samples,
@@ -108,9 +107,14 @@ def main(config: DictConfig) -> None:
         stored_dtype=DTYPES[config.stored_dtype],
         device=config.device,
     )
+
+
+@hydra.main(config_path="pkg://duhamel.conf", config_name="generate", version_base="1.3")
+def main(config: DictConfig) -> None:
+    """Generate one data set as the configuration says."""
     overrides = [o for o in HydraConfig.get().overrides.task if o.lstrip("+~").split("=")[0] not in EXECUTION]
     estimate = generate(
-        recipe,
+        recipe_of(config),
         Path(config.out),
         command=shlex.join(["python", "-m", "duhamel.datasets.generate", *overrides]),
         launcher=hydra.utils.instantiate(config.launcher),

@@ -27,9 +27,10 @@ def join(parts: Sequence[Path], out: Path, *, virtual: bool) -> None:
             if not virtual:
                 reserve(written, sum(path.stat().st_size for path in parts))
             counts = [_count(path) for path in parts]
-            _copy_attributes(first, file)
-            file.attrs["dataset_name"] = out.stem
-            file.attrs["n_trajectories"] = sum(counts)
+            # Not overwritten but written once: HDF5 would leave traces of the old values.
+            own = {"dataset_name": out.stem, "n_trajectories": sum(counts)}
+            for name, value in (dict(first.attrs) | own).items():
+                file.attrs[name] = value
 
             def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
                 if isinstance(item, h5py.Group):

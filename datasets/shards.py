@@ -1,5 +1,6 @@
 """A data set in the making: shards that appear whole, in a folder that knows what they are shards of."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ class Shards:
         return range(shard * self.size, min((shard + 1) * self.size, self.recipe.n_samples))
 
     def path(self, shard: int) -> Path:
-        return self.folder / f"{shard:05d}.hdf5"
+        """The name holds a digest of the recipe: a worker that outlives its run writes none of another's shards."""
+        return self.folder / f"{shard:05d}-{self._digest}.hdf5"
 
     def missing(self) -> list[int]:
         return [shard for shard in range(len(self)) if not self.path(shard).exists()]
@@ -107,7 +109,8 @@ class Shards:
         if plain:
             self.remove()
             return
-        for left in self.folder.glob(".*.partial"):
+        mine = {self.path(shard) for shard in range(len(self))}
+        for left in (*self.folder.glob(".*.partial"), *(set(self.folder.glob("*.hdf5")) - mine)):
             left.unlink(missing_ok=True)
 
     def remove(self) -> None:
@@ -116,6 +119,10 @@ class Shards:
             path.unlink()
         if self.folder.exists():
             shutil.rmtree(self.folder)
+
+    @cached_property
+    def _digest(self) -> str:
+        return hashlib.blake2b(json.dumps(self._described(), sort_keys=True).encode(), digest_size=4).hexdigest()
 
     def _described(self) -> dict[str, Any]:
         return self.recipe.described() | {"shard_size": self.size}

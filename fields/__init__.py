@@ -4,6 +4,7 @@ from duhamel.fields.boundary import Boundary, Centring
 from duhamel.fields.grid import Grid
 from duhamel.fields.kernel_field import SmoothField
 from duhamel.fields.multiscale import MultiscaleTrigonometric
+from duhamel.fields.kernel_fields import PeriodicKernelField, UnitRange
 from duhamel.fields.problem import Problem, Quantity
 from duhamel.fields.random_fields import (
     ConstantField,
@@ -37,6 +38,7 @@ __all__ = [
     "Moments",
     "MultiscaleTrigonometric",
     "Parameters",
+    "PeriodicKernelField",
     "PickedWaves",
     "Problem",
     "Propagator",
@@ -50,6 +52,7 @@ __all__ = [
     "Trajectory",
     "TransportedField",
     "TruncatedFourier",
+    "UnitRange",
     "VanishingField",
     "first_non_finite_step",
     "recomputed",

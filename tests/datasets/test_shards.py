@@ -134,12 +134,12 @@ def test_a_virtual_data_set_moves_with_its_shards_and_misses_them(tmp_path: Path
     assert expand(str(tmp_path / "here" / "*")) == (out,), "a pattern counts no trajectory twice"
     moved = (tmp_path / "here").rename(tmp_path / "there") / "f.hdf5"
     assert np.array_equal(open_source(moved).read(9, 0, 3), states) and content_hash([moved]) == before
-    shard = tmp_path / "there" / "f.shards" / "00001.hdf5"
+    (shard,) = (tmp_path / "there" / "f.shards").glob("00001-*.hdf5")
     with h5py.File(shard, "r+") as file:
         file["t0_fields/concentration"][...] = 0
     assert content_hash([moved]) != before, "the hash of a data set is that of its shards"
     shard.unlink()
-    with pytest.raises(ValueError, match=r"joins 5 files, of which 1 are absent.*00001\.hdf5"):
+    with pytest.raises(ValueError, match=r"joins 5 files, of which 1 are absent.*00001-\w+\.hdf5"):
         open_source(moved)
     make(tmp_path / "there", plain=False)
     assert np.array_equal(open_source(moved).read(9, 0, 3), states), "the same call makes what is missing"
@@ -158,6 +158,19 @@ def test_another_configuration_is_refused_and_says_what_differs(tmp_path: Path) 
     assert contents(tmp_path) == before
     make(tmp_path, replace(QUICK, seed=4), plain=False, overwrite=True)
     assert open_source(out).provenance["seed"] == 4
+
+
+def test_a_worker_that_outlives_its_run_harms_no_other(tmp_path: Path, reference: Path) -> None:
+    """What it writes late is not taken for a shard of the run that begins anew."""
+    late = Shards(recipe=replace(QUICK, seed=4), out=tmp_path / "f.hdf5", size=2, command="test")
+    late.claim()
+    assert late.estimate.n_samples == 1
+    anew = Shards(recipe=QUICK, out=tmp_path / "f.hdf5", size=2, command="test")
+    anew.remove()
+    anew.claim()
+    late.make(0)
+    assert anew.missing() == [0, 1, 2, 3, 4]
+    assert make(tmp_path, shard_size=2).read_bytes() == reference.read_bytes()
 
 
 @pytest.mark.parametrize("options", [{"part": 1}, {"parts": 2, "plain": True}, {"shard_size": 3}])
@@ -186,9 +199,9 @@ def test_a_full_disk_names_the_samples_and_leaves_what_was_complete(tmp_path: Pa
             make(tmp_path, large, launcher=filling)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    shards = sorted(p.name for p in (tmp_path / "f.shards").glob("*"))
-    assert shards == ["00000.hdf5", "00001.hdf5", "estimate.json", "recipe.json"]
-    assert open_source(tmp_path / "f.shards" / "00001.hdf5").n_trajectories == 2
+    left = sorted((tmp_path / "f.shards").iterdir())
+    assert [path.name.split("-")[0] for path in left] == ["00000", "00001", "estimate.json", "recipe.json"]
+    assert open_source(left[1]).n_trajectories == 2
     assert make(tmp_path, large).read_bytes() == make(tmp_path / "undisturbed", large).read_bytes()
 
 
