@@ -13,6 +13,7 @@ from duhamel.pdes import PDE
 from duhamel.pdes.semilinear import SemilinearPDE
 from duhamel.solvers.base import UnresolvedError
 from duhamel.solvers.etdrk import ETDRK4, Coefficients
+from duhamel.solvers.refinement import relative_distance
 from duhamel.solvers.transfer import PointValues
 
 # Points an axis of the coarsest grid: its tail band is then wide enough for the harmonics of a wave of period 1 / 8.
@@ -21,7 +22,6 @@ COARSEST = 256
 FEWEST_STEPS = 4
 # A sample goes to half the points where its spectral tail there would be this much below the bound.
 MARGIN = 0.01
-
 
 # Samples, and their coefficients "sample channel *held".
 Group = tuple[Tensor, Tensor]
@@ -208,6 +208,4 @@ def adaptive_error(
     solver = AdaptiveETDRK4(pde, grid, dt, substeps=substeps, max_refine=max_refine)
     judge = AdaptiveETDRK4(pde, grid, dt, substeps=substeps, max_refine=max_refine, finer=2)
     solved, schedule = solver.trajectory(u0, params, n_steps)
-    better, _ = judge.trajectory(u0, params, n_steps, schedule=schedule)
-    difference = torch.linalg.vector_norm((solved - better)[:, 1:].flatten(1), dim=1)
-    return difference / torch.linalg.vector_norm(better[:, 1:].flatten(1), dim=1).clamp_min(1e-300)
+    return relative_distance(solved, judge.trajectory(u0, params, n_steps, schedule=schedule)[0])

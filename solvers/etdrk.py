@@ -15,6 +15,7 @@ from duhamel.pdes.semilinear import SemilinearPDE
 from duhamel.solvers.base import Solver, UnresolvedError, reference_solver, require_step
 from duhamel.solvers.transfer import PointValues, Transfer
 
+CONTOUR_POINTS = 32
 # Substeps between two looks at the spectrum: it changes slowly, and a look costs as much as a tenth of a step.
 LOOK_EVERY = 4
 
