@@ -24,6 +24,7 @@ from duhamel.fields.rollout import Propagator, State, first_non_finite_step, rec
 from duhamel.fields.statistics import Moments, Statistics
 from duhamel.fields.trajectory import Parameters, Trajectory
 from duhamel.fields.transfer import resample
+from duhamel.fields.unit_range import UnitRange
 
 __all__ = [
     "Boundary",
@@ -38,7 +39,6 @@ __all__ = [
     "Moments",
     "MultiscaleTrigonometric",
     "Parameters",
-    "PeriodicKernelField",
     "PickedWaves",
     "Problem",
     "Propagator",
