@@ -11,23 +11,31 @@ from torch.nn import functional as F
 from duhamel.fields import Boundary, Grid, Parameters, Problem, State
 from duhamel.operators.base import Operator
 from duhamel.operators.conditioning import Concatenation, Conditioning
-from duhamel.operators.pointwise import Pointwise
-from duhamel.operators.spectral_basis import Basis, Chebyshev, Expansion, Fourier, Points
+from duhamel.operators.spectral_basis import (
+    Basis,
+    Chebyshev,
+    Expansion,
+    Fourier,
+    Points,
+    along,
+    analysis,
+    synthesis,
+)
 
-In = Float[Tensor, "batch channel_in *mode"]
-Out = Float[Tensor, "batch channel_out *mode"]
+# Channels last: every product below is then one call on memory as it lies.
+Hidden = Float[Tensor, "batch *mode channel"]
 
 
 class CoefficientMixing(nn.Module):
-    """c_k -> R_k c_k with a real matrix of its own for every coefficient."""
+    """c_k -> R_k c_k with a real matrix of its own for every coefficient; channels last."""
 
     def __init__(self, width: int, modes: tuple[int, ...]) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(*modes, width, width) / width**2)
 
-    def forward(self, v: In) -> In:
-        stacked = v.flatten(2).permute(2, 0, 1)
-        return torch.bmm(stacked, self.weight.flatten(0, -3).to(v.dtype)).permute(1, 2, 0).reshape(v.shape)
+    def forward(self, v: Hidden) -> Hidden:
+        stacked = v.flatten(1, -2).transpose(0, 1)
+        return torch.bmm(stacked, self.weight.flatten(0, -3).to(v.dtype)).transpose(0, 1).reshape(v.shape)
 
 
 class NSM(Operator):
@@ -84,12 +92,12 @@ class NSM(Operator):
         self.conditioning = conditioning.bind(problem, state=not problem.steady)
         shape = tuple(basis.n for basis in self.bases)
         n_in, wide = self.conditioning.n_inputs + len(self.bases), 4 * width
-        self.lifting = nn.ModuleList([Pointwise(n_in, wide), Pointwise(wide, width)])
+        self.lifting = nn.ModuleList([nn.Linear(n_in, wide), nn.Linear(wide, width)])
         self.mixings = nn.ModuleList(CoefficientMixing(width, shape) for _ in range(n_layers))
-        self.skips = nn.ModuleList(Pointwise(width, width) for _ in range(n_layers))
+        self.skips = nn.ModuleList(nn.Linear(width, width) for _ in range(n_layers))
         self.modulations = nn.ModuleList(self.conditioning.modulation(width) for _ in range(n_layers))
-        self.projection = nn.ModuleList([Pointwise(width, width), Pointwise(width, wide)])
-        self.last = Pointwise(wide, self.conditioning.n_outputs)
+        self.projection = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, wide)])
+        self.last = nn.Linear(wide, self.conditioning.n_outputs)
         for layer in (*self.lifting, *self.skips, *self.projection, self.last):
             # A bias on coefficients is a spike at the origin: random ones would bury the data.
             nn.init.zeros_(layer.bias)
@@ -148,19 +156,26 @@ class NSM(Operator):
         if not self.problem.steady:
             v = F.pad(v.unsqueeze(2), (*(0, 0) * len(self.space), 0, self.bases[0].n - 1))
         v = torch.cat([v, self._coordinates(v).expand(len(v), *(-1,) * (v.ndim - 1))], dim=1)
+        v = v.movedim(1, -1)
         for lift in self.lifting:
             v = self._activated(lift(v))
         for mixing, skip, modulation in zip(self.mixings, self.skips, self.modulations, strict=True):
-            v = self._activated(modulation(mixing(v) + skip(v), params))
+            w = (mixing(v) + skip(v)).movedim(-1, 1)
+            v = self._activated(modulation(w, params).movedim(1, -1))
         for project in self.projection:
             v = self._activated(project(v))
-        return Expansion(self.conditioning.decode(self.last(v)), self.bases)
+        return Expansion(self.conditioning.decode(self.last(v).movedim(-1, 1)), self.bases)
 
-    def _activated(self, v: In) -> In:
-        nodes = [None] * len(self.bases)
-        return Expansion.fitted(F.relu(Expansion(v, self.bases).at(nodes)), self.bases, nodes).coefficients
+    def _activated(self, v: Hidden) -> Hidden:
+        """relu of the functions, by their values at the nodes."""
+        for axis, basis in enumerate(self.bases, start=1):
+            v = along(v, synthesis(basis, None, v.dtype, v.device), axis)
+        v = F.relu(v)
+        for axis, basis in enumerate(self.bases, start=1):
+            v = along(v, analysis(basis, None, v.dtype, v.device), axis)
+        return v
 
-    def _coordinates(self, like: In) -> Float[Tensor, "1 axis *mode"]:
+    def _coordinates(self, like: Float[Tensor, "batch channel *mode"]) -> Float[Tensor, "1 axis *mode"]:
         """Coefficients of each coordinate function, interpolated at the nodes."""
         nodes = [basis.nodes() for basis in self.bases]
         mesh = torch.stack(torch.meshgrid(*nodes, indexing="ij")).to(like)

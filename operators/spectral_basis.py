@@ -118,7 +118,13 @@ def derivative(basis: Basis, dtype: torch.dtype, device: torch.device) -> Matrix
 
 def along(v: Float[Tensor, "..."], matrix: Matrix, axis: int) -> Float[Tensor, "..."]:
     """The matrix applied to one axis of a tensor."""
-    return torch.movedim(torch.tensordot(v, matrix, dims=([axis], [1])), -1, axis)
+    if axis == v.ndim - 1:
+        return torch.matmul(v, matrix.T)
+    # One product for each index before the axis, without the copies that moving the axis would make.
+    lead, rest = v.shape[:axis], v.shape[axis + 1 :]
+    rows = v.reshape(-1, v.shape[axis], rest.numel())
+    product = torch.bmm(matrix.expand(len(rows), -1, -1), rows)
+    return product.reshape(*lead, len(matrix), *rest)
 
 
 @dataclass(frozen=True)
