@@ -61,6 +61,10 @@ class Fourier(Basis):
         matrix[k, rows] = 2 * math.pi * self._sines()
         return matrix
 
+    def wavenumbers(self) -> Float[Tensor, " mode"]:
+        """2 pi k of each function, on a side of length one."""
+        return 2 * math.pi * torch.cat([self._cosines(), self._sines()])
+
     def _cosines(self) -> Float[Tensor, " mode"]:
         return torch.arange(self.n // 2 + 1, dtype=torch.float64)
 
@@ -153,6 +157,17 @@ class Expansion:
         for _ in range(order):
             v = along(v, matrix, self.axis(i))
         return Expansion(v, self.bases)
+
+    def sobolev(self, order: float, extent: Sequence[float]) -> "Expansion":
+        """(1 - Lap)^(order/2) of the function, the Laplacian over its Fourier axes, whose lengths are `extent`.
+
+        Its mean square is the square of the Sobolev norm of that order; of order -1 the dual norm of weak solutions.
+        """
+        square = torch.ones((), dtype=torch.float64)
+        for basis, side in zip(self.bases, extent, strict=True):
+            k = basis.wavenumbers() / side if isinstance(basis, Fourier) else torch.zeros(basis.n, dtype=torch.float64)
+            square = square[..., None] + k**2
+        return Expansion(self.coefficients * (square ** (order / 2)).to(self.coefficients), self.bases)
 
     def mean_square(self, *, weighted: bool = True) -> Float[Tensor, "..."]:
         """Parseval: the mean of the square in the bases' measures; the plain sum of squares where not `weighted`."""

@@ -26,8 +26,18 @@ def exponential(optimizer: Optimizer, total_steps: int, *, final: float = 1e-3) 
     return LambdaLR(optimizer, lambda step: final ** (step / max(1, total_steps)))
 
 
-def one_cycle(optimizer: Optimizer, total_steps: int, *, rise: float = 0.3) -> LRScheduler:
-    """Smith and Topin (2019): up to the optimiser's learning rate over the share `rise`, then down to nothing."""
+def one_cycle(
+    optimizer: Optimizer, total_steps: int, *, rise: float = 0.3, start: float = 25.0, end: float = 1e4
+) -> LRScheduler:
+    """Smith and Topin (2019): up to the optimiser's learning rate over the share `rise`, then down to next to nothing.
+
+    start: the optimiser's rate over the first one. end: the first rate over the last one.
+    """
     return OneCycleLR(
-        optimizer, max_lr=[group["lr"] for group in optimizer.param_groups], total_steps=total_steps, pct_start=rise
+        optimizer,
+        max_lr=[group["lr"] for group in optimizer.param_groups],
+        total_steps=total_steps,
+        pct_start=rise,
+        div_factor=start,
+        final_div_factor=end,
     )

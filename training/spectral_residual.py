@@ -1,5 +1,6 @@
 """Training without data: the mean square of an equation's residual, from coefficients, by Parseval's identity."""
 
+import math
 from abc import ABC, abstractmethod
 
 from jaxtyping import Float
@@ -18,13 +19,15 @@ class SpectralResidual(ABC):
     many of them fit, and Parseval's identity turns the coefficients of R into its norm, in dx along Fourier axes and in
     the measure of the Chebyshev nodes along others.
 
+    order: of the Sobolev norm over Fourier axes, 0 for L2, as published. R of an equation of second order in L2 hardly
+        sees its largest scales; -1, the norm of weak formulations, lies half way to the error itself.
     weighted: Parseval's weights; without them the plain sum of squared coefficients, as published: an equivalent norm.
     Source: Du, Chalapathi and Krishnapriyan (2024), Neural Spectral Methods, ICLR, section 3.
     Raises ValueError for another operator than NSM, or one whose normaliser changes units.
     """
 
-    def __init__(self, *, weighted: bool = True) -> None:
-        self.weighted = weighted
+    def __init__(self, *, order: float = 0.0, weighted: bool = True) -> None:
+        self.order, self.weighted = order, weighted
         self._in_its_own_units: Normaliser | None = None  # one look: a look at each step would wait for the device
 
     def __call__(self, surrogate: Surrogate, batch: Trajectory) -> Float[Tensor, ""]:
@@ -40,7 +43,14 @@ class SpectralResidual(ABC):
             )
         self._in_its_own_units = surrogate.normaliser
         residual = self.residual(operator, batch.u[:, 0], batch.params)
-        return residual.mean_square(weighted=self.weighted).mean()
+        if self.order:
+            extent = operator.trained_grid.extent
+            residual = residual.sobolev(self.order, extent if operator.problem.steady else (1.0, *extent))
+            # Of order one as in L2: a wave as long as the longest side counts as it does there.
+            scale = (1 + (2 * math.pi / max(extent)) ** 2) ** -self.order
+        else:
+            scale = 1.0
+        return scale * residual.mean_square(weighted=self.weighted).mean()
 
     @abstractmethod
     def residual(self, operator: NSM, u: State, params: Parameters) -> Expansion:
@@ -62,8 +72,8 @@ class PoissonResidual(SpectralResidual):
 class EvolutionResidual(SpectralResidual):
     """u_t - F(u; mu) of any equation on periodic axes, F its own `tendency` on a grid of twice the coefficients."""
 
-    def __init__(self, pde: EvolutionPDE, *, weighted: bool = True) -> None:
-        super().__init__(weighted=weighted)
+    def __init__(self, pde: EvolutionPDE, *, order: float = 0.0, weighted: bool = True) -> None:
+        super().__init__(order=order, weighted=weighted)
         self.pde = pde
 
     def residual(self, operator: NSM, u: State, params: Parameters) -> Expansion:

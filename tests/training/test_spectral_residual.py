@@ -108,6 +108,21 @@ def test_gradients_reach_every_tensor_from_fresh_samples():
     assert published > loss
 
 
+def test_of_order_minus_one_a_wave_counts_by_the_dual_norm():
+    """R = cos(2 pi k x) has the norm 1 / sqrt(2 (1 + (2 pi k)^2)) there, scaled so that k = 1 counts as in L2."""
+    model = surrogate(data().problem, data().statistics)
+
+    class Wave(EvolutionResidual):
+        def residual(self, operator, u, params):
+            return fitted((Chebyshev(4), Fourier(9)), lambda t, x: 0 * t + torch.cos(2 * math.pi * k * x))
+
+    batch = next(iter(data().train_dataloader()))
+    for k in (1, 3):
+        expected = 0.5 * (1 + (2 * math.pi) ** 2) / (1 + (2 * math.pi * k) ** 2)
+        assert Wave(Burgers(), order=-1.0)(model, batch).item() == pytest.approx(expected, rel=1e-12)
+        assert Wave(Burgers())(model, batch).item() == pytest.approx(0.5, rel=1e-12)
+
+
 def test_fresh_batches_depend_on_seed_and_step_alone():
     def epochs(module: FreshDataModule, epoch: int) -> list[Trajectory]:
         loader = module.train_dataloader()
