@@ -28,6 +28,8 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.table import Table
 
+from duhamel.benchmark import forked
+
 COMMON = [
     "trainer.max_epochs=8",
     "trainer.log_every_n_steps=3",
@@ -78,28 +80,13 @@ class Phase(Callback):
 
 
 def started(arguments: Sequence[str], log: Path) -> int:
-    """Process id of a fork that runs train.py: importing torch anew would take longer than the training."""
     _phase[:] = [0, 0, 0]
-    pid = os.fork()
-    if pid:
-        return pid
-    os.setpgid(0, 0)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    status = 1
-    try:
-        sys.argv = ["train.py", *arguments]
-        importlib.import_module("train").main()
-        status = 0
-    finally:
-        os._exit(status)
+    return forked.started(arguments, log)
 
 
-def finished(pid: int) -> None:
-    _, status = os.waitpid(pid, 0)
-    if status:
-        raise SystemExit(f"a training ended with status {os.waitstatus_to_exitcode(status)}: see train.txt beside it")
+def finish(arguments: Sequence[str], log: Path) -> None:
+    if status := forked.finished(started(arguments, log)):
+        raise SystemExit(f"a training ended with status {status}: see {log}")
 
 
 def strike(pid: int, rng: random.Random, training: float) -> str | None:
@@ -133,7 +120,7 @@ def killed(arguments: Sequence[str], folder: Path, kills: int, rng: random.Rando
         while struck.total() < kills and (phase := strike(started(command, run / "train.txt"), rng, training)):
             struck[phase] += 1
         if not (run / "metrics.json").is_file():
-            finished(started(command, run / "train.txt"))
+            finish(command, run / "train.txt")
         compare(folder / "whole", run)
     struck["runs"] = runs
     return struck
@@ -194,7 +181,7 @@ def main() -> None:
             folder = root / str(i)
             folder.mkdir()
             arguments = ["+experiment=burgers_fno", f"dataset.path={data}", *COMMON, *SCENARIOS[name]]
-            finished(started([*arguments, f"hydra.run.dir={folder / 'whole'}"], folder / "train.txt"))
+            finish([*arguments, f"hydra.run.dir={folder / 'whole'}"], folder / "train.txt")
             training = _phase[2] - _phase[1]
             share = options.kills // len(names) + (i < options.kills % len(names))
             struck = killed(arguments, folder, share, rng, training)

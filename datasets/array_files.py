@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import torch
 
+from duhamel.datasets.guard import damage_named, inspect, inspect_archive, survived
 from duhamel.datasets.matlab import V5_MAGIC, V73_MAGIC, MatlabV73, load_v5
 
 # Name under which the only array of a .npy file, or of a .pt file that is one tensor, appears.
@@ -31,6 +32,8 @@ class HDF5Arrays(Mapping[str, h5py.Dataset]):
 
     def __init__(self, path: Path) -> None:
         self._file = h5py.File(path, "r")
+        with damage_named(path):
+            inspect(self._file, path)
         self._names: list[str] = []
         self._file.visititems(self._collect)
 
@@ -57,6 +60,12 @@ def open_arrays(path: Path) -> Mapping[str, Array]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is absent")
+    survived(path, lambda: _open(path))
+    with damage_named(path):
+        return _open(path)
+
+
+def _open(path: Path) -> Mapping[str, Array]:
     with path.open("rb") as file:
         start = file.read(128)
     if start.startswith(V73_MAGIC):
@@ -68,6 +77,7 @@ def open_arrays(path: Path) -> Mapping[str, Array]:
     if start.startswith(b"\x93NUMPY"):
         return {SOLE: np.load(path, mmap_mode="r", allow_pickle=False)}
     if zipfile.is_zipfile(path):
+        inspect_archive(path)
         with zipfile.ZipFile(path) as archive:
             numpy_archive = all(name.endswith(".npy") for name in archive.namelist())
         return dict(np.load(path, allow_pickle=False)) if numpy_archive else _load_torch(path)

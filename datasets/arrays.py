@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from duhamel.datasets import handles
+from duhamel.datasets.guard import damage_named
 from duhamel.fields import Problem
 
 SAMPLE, TIME, COMPONENT = "sample", "time", "component"
@@ -70,7 +71,7 @@ class ArraySource:
     @cached_property
     def dtype(self) -> np.dtype[Any]:
         # The file itself is asked, not the cache: making a source must not leave a handle open.
-        with h5py.File(self.path, "r", locking="best-effort") as file:
+        with damage_named(self.path), h5py.File(self.path, "r", locking="best-effort") as file:
             stored = [file[self._name(v, 0)].dtype for v in self.states]
         return np.dtype(np.float64 if any(d == np.float64 for d in stored) else np.float32)
 
@@ -145,7 +146,7 @@ class ArraySource:
             )
         try:
             block = stored.dataset[tuple({SAMPLE: trajectory, TIME: times}.get(a, slice(None)) for a in variable.axes)]
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # HDF5 raises either
             raise OSError(f"{place}: {error}. {_hint(stored.dataset)}") from error
         target[...] = _arranged(block, [axis for axis in variable.axes if axis != SAMPLE], self.space)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from duhamel.datasets.guard import damage_named
 from duhamel.datasets.joined import parts_of
 from duhamel.datasets.schema import Source
 from duhamel.fields import Problem, Quantity
@@ -78,7 +79,7 @@ def content_hash(paths: Sequence[Path], *, n_blocks: int = 64, block: int = 4096
     for path in files:
         size = os.path.getsize(path)
         digest.update(f"size {size}".encode())
-        with h5py.File(path, "r", locking="best-effort") as file:
+        with damage_named(path), h5py.File(path, "r", locking="best-effort") as file:
             for name in sorted(file.attrs):
                 digest.update(f"{name}={np.asarray(file.attrs[name]).tolist()!r}".encode())
         with path.open("rb") as raw:

@@ -30,7 +30,7 @@ def require_finite_parameters(
     source: Source,
     trajectory: int,
 ) -> None:
-    """Coefficients and scalars of a trajectory; ValueError names the one."""
+    """Coefficients and scalars of a trajectory; ValueError names the one, also where it leaves its physical bounds."""
     problem = source.problem
     for kind, quantities, values in (
         ("coefficient", problem.coefficients, fields),
@@ -39,6 +39,12 @@ def require_finite_parameters(
         for quantity, value in zip(quantities, values, strict=True):
             if not np.isfinite(value).all():
                 _refuse(source, trajectory, f"{kind} {quantity.name!r}", "")
+            low, high = np.min(value), np.max(value)
+            if low < quantity.minimum or high > quantity.maximum:
+                raise ValueError(
+                    f"{source.path}: {kind} {quantity.name!r} of trajectory {trajectory} goes from {low:g} to "
+                    f"{high:g}, its bounds are {quantity.minimum:g} and {quantity.maximum:g}"
+                )
 
 
 def _refuse(source: Source, trajectory: int, what: str, first: str) -> NoReturn:

@@ -9,6 +9,7 @@ import h5py
 
 from duhamel.datasets import pdebench_array, pdebench_incompressible, pdebench_seedgroup, well
 from duhamel.datasets.arrays import ArraySource
+from duhamel.datasets.guard import opened, survived
 from duhamel.datasets.mapping import open_mapped, read_mapping
 
 Recogniser = Callable[[h5py.File], bool]
@@ -29,7 +30,7 @@ FORMATS: dict[str, tuple[Recogniser, Opener]] = {
 def open_source(
     path: Path | str, *, mapping: Mapping[str, Any] | Path | str | None = None, equation: str | None = None
 ) -> ArraySource:
-    """The trajectories of an HDF5 file.
+    """The trajectories of an HDF5 file, which need not be trusted (`duhamel.datasets.guard`).
 
     mapping: what the file's datasets and axes are, for a layout of your own: a YAML file or its content
         (docs/own_data.md). Without it the layout is recognised.
@@ -38,16 +39,17 @@ def open_source(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    if not h5py.is_hdf5(path):
-        raise ValueError(f"{path}: not an HDF5 file; `python -m duhamel.datasets.convert` turns other kinds into one")
-    with h5py.File(path, "r", locking="best-effort") as file:
-        if mapping is not None:
-            source = open_mapped(file, path, read_mapping(mapping))
-        else:
-            source = _recognised(file)(file, path)
+    entries = None if mapping is None else read_mapping(mapping)
+    survived(path, lambda: _open(path, entries))
+    source = _open(path, entries)
     if equation is not None:
         source = replace(source, problem=replace(source.problem, equation=equation))
     return source
+
+
+def _open(path: Path, mapping: Mapping[str, Any] | None) -> ArraySource:
+    with opened(path) as file:
+        return _recognised(file)(file, path) if mapping is None else open_mapped(file, path, mapping)
 
 
 def _recognised(file: h5py.File) -> Opener:

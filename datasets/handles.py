@@ -14,10 +14,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from duhamel.datasets.guard import damage_named
+
 # Each open dataset may hold a chunk cache (1 to 8 MiB); this many files bound what a worker keeps.
 MAX_OPEN_FILES = 32
 # Seconds after which a file is looked at again for having been replaced on disk.
 CHECK_EVERY = 1.0
+# Kinds of element that states and parameters have: floating-point, integer, boolean.
+NUMERIC = "fiub"
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,13 @@ def stored(path: Path, name: str) -> Stored:
         entry = _checked(path)
     found = entry.stored.get(name)
     if found is None:
-        item = entry.file.get(name)
-        if not isinstance(item, h5py.Dataset):
-            raise ValueError(f"{path}: dataset {name!r} is absent")
-        found = entry.stored[name] = _described(item, entry.descriptor)
+        with damage_named(path):
+            item = entry.file.get(name)
+            if not isinstance(item, h5py.Dataset):
+                raise ValueError(f"{path}: dataset {name!r} is absent")
+            if item.dtype.kind not in NUMERIC:
+                raise ValueError(f"{path}: dataset {name!r} holds {item.dtype}, numbers are expected")
+            found = entry.stored[name] = _described(item, entry.descriptor)
     return found
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from duhamel.datasets.arrays import COMPONENT, SAMPLE, TIME, ArraySource, Variable
 from duhamel.datasets.coordinates import time_step
+from duhamel.datasets.guard import damage_named
 from duhamel.fields import Boundary, Centring, Grid, Problem, Quantity
 
 KEYS = {"axes", "channels", "scalars", "coefficients", "grid", "centring", "dt", "equation", "minimum"}
@@ -39,7 +40,11 @@ class _Context:
 
 def read_mapping(mapping: Mapping[str, Any] | Path | str) -> dict[str, Any]:
     """A mapping with its keys checked; from a YAML file where a path is given."""
-    entries = dict(mapping) if isinstance(mapping, Mapping) else yaml.safe_load(Path(mapping).read_text())
+    if isinstance(mapping, Mapping):
+        entries = dict(mapping)
+    else:
+        with damage_named(Path(mapping)):
+            entries = yaml.safe_load(Path(mapping).read_text())
     place = "mapping" if isinstance(mapping, Mapping) else f"mapping {mapping}"
     if not isinstance(entries, dict):
         raise ValueError(f"{place}: expected keys {sorted(KEYS)}, got {type(entries).__name__}")

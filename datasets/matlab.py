@@ -1,5 +1,6 @@
 """MATLAB's two file formats, seen with the axes that MATLAB shows."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import h5py
 import numpy as np
 import scipy.io
+
+from duhamel.datasets.guard import damage_named, inspect, require_held
 
 # Both formats open with a line of text; version 7.3 is an HDF5 file behind a block of 512 bytes.
 V5_MAGIC, V73_MAGIC = b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file"
@@ -35,6 +38,8 @@ class MatlabV73(Mapping[str, Reversed]):
 
     def __init__(self, path: Path) -> None:
         self._file = h5py.File(path, "r")
+        with damage_named(path):
+            inspect(self._file, path)
         self._names = [
             name
             for name, item in self._file.items()
@@ -55,6 +60,9 @@ class MatlabV73(Mapping[str, Reversed]):
 
 def load_v5(path: Path) -> dict[str, np.ndarray]:
     """Numeric variables of a file of version 4 to 7.2, all in memory (the format has no partial reading)."""
+    for name, shape, kind in scipy.io.whosmat(path):
+        # Eight bytes an element at most, but for complex ones.
+        require_held(16 * math.prod(shape), path.stat().st_size, f"{path}: variable {name!r}, {kind} {shape},")
     variables = scipy.io.loadmat(path)
     return {
         name: value

@@ -1,6 +1,7 @@
 """Where a run lives, who may write to it, and what a resumed one must not lose."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,6 @@ import torch
 from filelock import FileLock, Timeout
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from duhamel.training.checkpoints import previous
@@ -18,6 +18,8 @@ from duhamel.training.resume import LAST
 
 # Workers of a run that was killed hold on for some seconds.
 PATIENCE = 10.0
+# By these launchers tell a process which one it is, before Lightning is asked for anything.
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ def open_run(run: Path, cfg: DictConfig, checkpoint: Path | None) -> Iterator[No
     """
     # Between Lightning and torch.
     warnings.filterwarnings("ignore", message="`isinstance.treespec, LeafSpec")
-    if getattr(rank_zero_only, "rank", 0):
+    if any(int(os.environ.get(name, 0)) for name in RANKS):
         yield
         return
     try:
