@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install test lint types doctest wheel unit quickstart lock
+.PHONY: help install test lint types licences audit doctest wheel unit quickstart lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +22,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 # The largest suite comes last, so that its closing line is the last one printed.
-test: lint types doctest wheel unit ## everything CI runs
+test: lint types licences audit doctest wheel unit ## everything CI runs
 
 lint: $(STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -31,6 +31,12 @@ lint: $(STAMP) ## ruff: rules and format
 types: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
 	$(BIN)/mypy train.py
+
+licences: $(STAMP) ## of all dependencies; fails at one that is not allowed
+	@$(BIN)/python .ci/supply_chain.py licences
+
+audit: $(STAMP) ## known vulnerabilities of what requirements.lock names; says so where no service could be asked
+	@$(BIN)/python .ci/supply_chain.py audit
 
 doctest: $(STAMP) ## examples in docstrings
 	$(BIN)/pytest --doctest-modules src/duhamel

@@ -24,7 +24,7 @@ def started(arguments: Sequence[str], log: Path, environment: Mapping[str, str] 
         importlib.import_module("train").main()
         status = 0
     except BaseException:
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -95,7 +95,6 @@ def training_statistics(sources: Sequence[Source], trajectories: Sequence[Sequen
         if not chosen:
             continue
         values = source.scalars
-        scalars.add(values[list(chosen)].T)
         first = 1 if problem.steady else 0
         n = max(1, BLOCK // frame)
         for trajectory in chosen:
@@ -116,6 +115,7 @@ def training_statistics(sources: Sequence[Source], trajectories: Sequence[Sequen
                 elif u.shape[1] > 1:
                     logs = np.diff(logarithms(u), axis=1)
                     increments.add(np.diff(u, axis=1).reshape(len(u), -1), logs.reshape(len(u), -1))
+        scalars.add(values[list(chosen)].T)
     return Statistics(
         channels=channels.moments(),
         increments=increments.moments(),

@@ -2,6 +2,7 @@
 
 from duhamel.training.callbacks import AverageWeights, StopWhenNotFinite, ValidateAtEnd
 from duhamel.training.checkpoints import SealedCheckpoints
+from duhamel.training.forgiving import Forgiving
 from duhamel.training.metrics_log import MetricsCSV
 from duhamel.training.module import SurrogateModule
 from duhamel.training.resume import BestModel, LastCheckpoint
@@ -9,6 +10,7 @@ from duhamel.training.resume import BestModel, LastCheckpoint
 __all__ = [
     "AverageWeights",
     "BestModel",
+    "Forgiving",
     "LastCheckpoint",
     "MetricsCSV",
     "SealedCheckpoints",

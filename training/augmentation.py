@@ -35,6 +35,8 @@ class SwapAxes:
     def __call__(self, batch: Trajectory, generator: torch.Generator) -> Trajectory:
         first, second = self.axes
         grid = batch.grid
+        if max(self.axes) >= grid.ndim:
+            raise ValueError(f"axes {self.axes} are swapped, the data have {grid.ndim}")
         for along in (grid.shape, grid.extent, grid.boundary, grid.origin):
             if along[first] != along[second]:
                 raise ValueError(f"axes {self.axes} of {grid} differ: swapping them is no symmetry")

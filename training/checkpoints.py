@@ -45,8 +45,15 @@ class SealedCheckpoints(CheckpointIO):
                 file.write(struct.pack("<H", len(comment)) + comment)
                 file.flush()
                 os.fsync(file.fileno())
-        except BaseException:
-            partial.unlink(missing_ok=True)
+        except BaseException as error:
+            if not isinstance(error, OSError):
+                error = _behind(error)
+            if partial.exists():
+                partial.unlink()
+            if isinstance(error, OSError):
+                raise OSError(
+                    f"{path}: cannot be written ({error.strerror}); the checkpoint before it stands: resume from it"
+                ) from error
             raise
         replaced = path.with_name(f".{path.name}.replaced")
         replaced.unlink(missing_ok=True)
@@ -95,6 +102,12 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise ValueError(f"{path}: a checkpoint is a dictionary, this is a {type(loaded).__name__}")
     return loaded
+
+
+def _behind(error: BaseException) -> BaseException:
+    """What the system said, where torch reports a failed write in words of its own."""
+    behind = error.__context__
+    return behind if isinstance(behind, OSError) else error
 
 
 def _intact(content: bytes) -> bool:

@@ -77,14 +77,13 @@ def open_run(run: Path, cfg: DictConfig, checkpoint: Path | None) -> Iterator[No
         raise ValueError(f"{run}: another run is writing here; wait for it, or choose another hydra.run.dir") from error
 
 
-def check_precision(trainer: Trainer) -> None:
+def check_precision(precision: str, device: torch.device) -> None:
     """Raises ValueError where the device computes without the precision that was asked for."""
-    device = trainer.strategy.root_device
-    if "bf16" in str(trainer.precision) and device.type == "cuda":
+    if "bf16" in precision and device.type == "cuda":
         with torch.cuda.device(device):
             if not torch.cuda.is_bf16_supported(including_emulation=False):
                 name = torch.cuda.get_device_name()
-                raise ValueError(f"trainer.precision={trainer.precision}: {name} has no bfloat16; use 32 or 16-mixed")
+                raise ValueError(f"trainer.precision={precision}: {name} has no bfloat16; use 32 or 16-mixed")
 
 
 def best_checkpoint(trainer: Trainer) -> str | None:

@@ -29,6 +29,11 @@ def reported(main: Callable[[], None]) -> Callable[[], None]:
             return main()
         except EXPECTED as error:
             text = message(error)
+        except TypeError as error:
+            # An option that the configuration adds to what takes none of that name.
+            if "unexpected keyword argument" not in str(error):
+                raise
+            text = message(error)
         print(f"error: {text}", file=sys.stderr)
         sys.exit(1)
 
@@ -54,14 +59,16 @@ def message(error: BaseException) -> str:
         place = str(inner.full_key or inner.key)
         if known and str(inner.key) not in known:
             return f"{place}: no such key{meant(str(inner.key), known)}; known are {', '.join(sorted(known))}"
-    return str(error) or type(error).__name__
+    # torch puts what a worker process raised behind its traceback.
+    said = str(error).rstrip().splitlines()
+    return said[-1].partition(": ")[2] if "Original Traceback" in str(error) else str(error) or type(error).__name__
 
 
 def meant(name: str, known: Sequence[str]) -> str:
     """The question which of the known names was meant, empty where none is close.
 
     >>> meant("max_epoch", ["max_epochs", "max_steps", "precision"])
-    ': did you mean max_epochs?'
+    ' (did you mean max_epochs?)'
     """
     close = difflib.get_close_matches(name, known, n=1)
-    return f": did you mean {close[0]}?" if close else ""
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -152,3 +152,11 @@ def test_loading_imports_neither_the_compiler_nor_a_rival(tmp_path: Path):
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("header", [4 << 30, (1 << 64) - 1])
+def test_a_header_that_claims_gigabytes_is_refused(header, tmp_path: Path):
+    path = tmp_path / "evil.safetensors"
+    path.write_bytes(header.to_bytes(8, "little") + b'{"duhamel": "{}"}')
+    with pytest.raises(ValueError, match="evil.safetensors: not a safetensors file"):
+        Surrogate.load(path)
