@@ -1,10 +1,10 @@
 """Checkpoints that are whole or not there: written aside, flushed, sealed by a checksum, then renamed."""
 
 import hashlib
-import logging
 import os
 import pickle
 import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,6 @@ from lightning.pytorch.plugins.io import CheckpointIO
 # file as torch wrote it, with a comment of length zero.
 PREFIX = b"duhamel-sha256:"
 SEAL = len(PREFIX) + 64
-
-log = logging.getLogger(__name__)
 
 
 class SealedCheckpoints(CheckpointIO):
@@ -75,7 +73,7 @@ class SealedCheckpoints(CheckpointIO):
             older = previous(path)
             if path.name != self.keep_previous or not older.is_file():
                 raise
-            log.warning(f"{error}; going on from the one before, {older}")
+            warnings.warn(f"{error}; going on from the one before, {older}", stacklevel=2)
             return _load(older)
 
     def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:

@@ -1,13 +1,11 @@
 """Loggers that a training can do without."""
 
-import logging
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
-
-log = logging.getLogger(__name__)
 
 
 class Forgiving(Logger):
@@ -40,7 +38,8 @@ class Forgiving(Logger):
             action(self._inner)
         except Exception as error:  # whatever it is: the training matters more
             self._failed = True
-            log.warning(f"{type(self._inner or self).__name__} failed and is left out from here on: {error!r:.300}")
+            name = type(self._inner or self).__name__
+            warnings.warn(f"{name} failed and is left out from here on: {error!r:.300}", stacklevel=3)
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         self._attempt(lambda inner: inner.log_metrics(metrics, step))

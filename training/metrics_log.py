@@ -1,15 +1,13 @@
 """metrics.csv: one table of a training, without a row lost or doubled however often it was resumed."""
 
 import csv
-import logging
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
-
-log = logging.getLogger(__name__)
 
 
 class MetricsCSV(Logger):
@@ -44,7 +42,8 @@ class MetricsCSV(Logger):
         """Keeps the first n_rows of the file, all that precede a checkpoint; none where there was no checkpoint."""
         rows = self._read()[:n_rows] if n_rows else []
         if n_rows and len(rows) < n_rows:
-            log.warning(f"{self.path} holds {len(rows)} of the {n_rows} rows written before the checkpoint")
+            held = f"{len(rows)} of the {n_rows} rows written before the checkpoint"
+            warnings.warn(f"{self.path} holds {held}", stacklevel=2)
         self._columns = sorted({name for row in rows for name in row})
         self._pending, self.n_rows = [], len(rows)
         self._rewrite(rows)
