@@ -5,12 +5,12 @@ from duhamel.fields.grid import Grid
 from duhamel.fields.kernel_field import SmoothField
 from duhamel.fields.multiscale import MultiscaleTrigonometric
 from duhamel.fields.kernel_fields import PeriodicKernelField, UnitRange
+from duhamel.fields.length_scale import LengthScaleField
 from duhamel.fields.problem import Problem, Quantity
 from duhamel.fields.random_fields import (
     ConstantField,
     DirichletField,
     GaussianField,
-    LengthScaleField,
     LogisticField,
     LogNormalField,
     RandomField,

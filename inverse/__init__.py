@@ -8,10 +8,13 @@ from importlib.util import find_spec
 if find_spec("arviz") is None:
     raise ModuleNotFoundError("duhamel.inverse needs its extra: pip install 'duhamel[inverse]'")
 
+from duhamel.inverse.correction import misfit_gap, reweighted, two_level
+from duhamel.inverse.delayed_acceptance import delayed_acceptance
 from duhamel.inverse.ensemble_kalman import ensemble_kalman
 from duhamel.inverse.gaussian import Gaussian
 from duhamel.inverse.laplace import laplace, laplace_gaussian
 from duhamel.inverse.map import MapEstimate, gauss_newton_map, lbfgs_map
+from duhamel.inverse.model_error import ModelError, adapted, preconditioner, prior_error
 from duhamel.inverse.noise import CorrelatedNoise, IndependentNoise, Noise
 from duhamel.inverse.observation import FullField, Observation, PatchMeans, Points, random_places
 from duhamel.inverse.pcn import PCN, pcn
@@ -34,6 +37,7 @@ __all__ = [
     "InverseProblem",
     "Known",
     "MapEstimate",
+    "ModelError",
     "Noise",
     "Observation",
     "PatchMeans",
@@ -44,11 +48,18 @@ __all__ = [
     "Spent",
     "Status",
     "Target",
+    "adapted",
+    "delayed_acceptance",
     "ensemble_kalman",
     "gauss_newton_map",
     "laplace",
     "laplace_gaussian",
     "lbfgs_map",
+    "misfit_gap",
     "pcn",
+    "preconditioner",
+    "prior_error",
     "random_places",
+    "reweighted",
+    "two_level",
 ]

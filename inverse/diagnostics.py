@@ -47,9 +47,13 @@ def chain_gates(samples: Float[Tensor, "chain draw dim"]) -> tuple[Gate, ...]:
     return (Gate("R-hat", worst, R_HAT_LIMIT, "run longer chains, or precondition better"),)
 
 
-def pareto_k(log_weights: Float[Tensor, " draw"]) -> float:
-    """Shape of the generalised Pareto tail of importance weights; above 0.7 they cannot be trusted (PSIS)."""
-    return float(arviz.psislw(log_weights.numpy())[1])
+def smoothed_weights(log_weights: Float[Tensor, " draw"]) -> tuple[Float[Tensor, " draw"], float]:
+    """Importance weights that sum to one, their tail Pareto-smoothed, and its shape k-hat.
+
+    Above 0.7 the weights cannot be trusted: Vehtari et al. (2024), JMLR 25(72).
+    """
+    smoothed, k = arviz.psislw(log_weights.numpy())
+    return torch.softmax(torch.from_numpy(np.asarray(smoothed)), dim=0), float(k)
 
 
 def calibration_ranks(

@@ -20,6 +20,7 @@ from duhamel.operators.normaliser import Normaliser
 from duhamel.operators.nsm import NSM
 from duhamel.operators.persistence import Persistence
 from duhamel.operators.pod import PODRegression
+from duhamel.operators.sno import SNO
 from duhamel.operators.surrogate import OutsideTrainedRange, Surrogate, load
 from duhamel.operators.transformer import Transformer
 from duhamel.operators.unet import ClassicUNet, UNet
@@ -44,6 +45,7 @@ __all__ = [
     "PODRegression",
     "Persistence",
     "Raw",
+    "SNO",
     "Surrogate",
     "Transformer",
     "UNet",

@@ -3,6 +3,7 @@
 from duhamel.solvers.adaptive import AdaptiveETDRK4, adaptive_error
 from duhamel.solvers.base import EXACT, Solver, UnresolvedError, reference_solver
 from duhamel.solvers.compressible import IdealGas, ViscousGas
+from duhamel.solvers.certified import CertifiedSolution, solve_certified
 from duhamel.solvers.conjugate_gradients import conjugate_gradients
 from duhamel.solvers.darcy import DarcyFiniteVolume, solve_darcy
 from duhamel.solvers.diffusion_sorption import SuperTimeStepping
@@ -14,6 +15,7 @@ from duhamel.solvers.helmholtz import HelmholtzFiniteElements
 from duhamel.solvers.linear import FourierExponential
 from duhamel.solvers.multigrid import Multigrid
 from duhamel.solvers.poisson import FourierPoisson, PoissonFiniteVolume
+from duhamel.solvers.reduced_basis import ReducedBasis
 from duhamel.solvers.refinement import estimated_error, reference_trajectory, refined
 from duhamel.solvers.runge_kutta import RungeKutta4
 from duhamel.solvers.shallow_water import WaterColumn
@@ -23,11 +25,12 @@ from duhamel.solvers.wave import WavePropagator
 
 __all__ = [
     "AdaptiveETDRK4",
-    "ETDRK4",
-    "EXACT",
     "CellMeans",
+    "CertifiedSolution",
     "Cost",
     "DarcyFiniteVolume",
+    "ETDRK4",
+    "EXACT",
     "EllipticSolution",
     "FastPoisson",
     "FiniteVolume",
@@ -38,6 +41,7 @@ __all__ = [
     "Multigrid",
     "PointValues",
     "PoissonFiniteVolume",
+    "ReducedBasis",
     "RungeKutta4",
     "ScaledLaplacian",
     "Solution",
@@ -56,6 +60,7 @@ __all__ = [
     "reference_trajectory",
     "refined",
     "solve",
+    "solve_certified",
     "solve_darcy",
     "solve_diffusion",
 ]

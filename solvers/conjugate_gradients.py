@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 LinearMap = Callable[[Tensor], Tensor]
+Test = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Iterate:
 
     iterations: operator applications until the recursive residual met the tolerance, or all that were allowed.
     residual: ||b - A x|| / ||b||, computed anew from x; rounding keeps it above about eps ||A|| ||x|| / ||b||.
-    converged: the recursive residual met the tolerance.
+    converged: the recursive residual met the tolerance, or the iterate was good enough.
     """
 
     x: Float[Tensor, "batch *space"]
@@ -33,18 +34,26 @@ def conjugate_gradients(
     tolerance: float,
     max_iterations: int,
     guess: Float[Tensor, "batch *space"] | None = None,
+    enough: Test | None = None,
 ) -> Iterate:
     """x of A x = b, A and the preconditioner symmetric and positive definite on the span of the right-hand sides.
 
     A sample stops changing once ||r|| <= tolerance ||b||; the loop ends with the last of them. Never raises: with
     `max_iterations` small it is k steps of the iteration, whatever was reached. Carries no graph.
 
+    enough: (x, r) -> whether a sample's iterate is good enough, another reason for it to stop.
+
     Source: Saad (2003), Iterative Methods for Sparse Linear Systems, algorithm 9.1.
     """
     x = torch.zeros_like(b) if guess is None else guess.clone()
     r = b.clone() if guess is None else b - operator(x)
     bound = tolerance**2 * _dot(b, b)
-    active = _dot(r, r) > bound
+
+    def unfinished(x: Tensor, r: Tensor) -> Tensor:
+        above = _dot(r, r) > bound
+        return above if enough is None else above & ~enough(x, r).reshape(above.shape)
+
+    active = unfinished(x, r)
     iterations = torch.zeros(len(b), dtype=torch.long, device=b.device)
     p, rz = torch.zeros_like(b), torch.ones_like(bound)
     while int(iterations.max()) < max_iterations and bool(active.any()):
@@ -58,7 +67,7 @@ def conjugate_gradients(
         x = x + alpha * p
         r = r - alpha * Ap
         iterations += active.flatten()
-        active = active & (_dot(r, r) > bound)
+        active = active & unfinished(x, r)
     left = b - operator(x)
     scale = _dot(b, b).flatten().sqrt()
     residual = torch.where(scale > 0, _dot(left, left).flatten().sqrt() / scale, 0.0)
