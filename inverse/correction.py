@@ -41,7 +41,7 @@ def reweighted(posterior: Posterior, coarse: Target, fine: Target, *, n_referenc
         samples=z.unsqueeze(0),
         weights=weights.unsqueeze(0),
         spent=spent,
-        gates=(gap_gate(gap), gate),
+        gates=(gate,),
     )
 
 

@@ -42,7 +42,9 @@ def r_hat(samples: Float[Tensor, "chain draw dim"]) -> Float[Tensor, " dim"]:
 
 
 def chain_gates(samples: Float[Tensor, "chain draw dim"]) -> tuple[Gate, ...]:
-    """Do the chains agree? The largest R-hat; infinite where a chain never moved."""
+    """Do the chains agree? The largest R-hat; infinite where a chain never moved or is too short to tell."""
+    if samples.shape[1] < 4:
+        return (Gate("R-hat", float("inf"), R_HAT_LIMIT, f"chains of {samples.shape[1]} draws are too short to judge"),)
     worst = float(r_hat(samples).nan_to_num(nan=float("inf")).max())
     return (Gate("R-hat", worst, R_HAT_LIMIT, "run longer chains, or precondition better"),)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from duhamel.inverse.gaussian import Gaussian
 from duhamel.inverse.laplace import laplace_gaussian
-from duhamel.inverse.map import lbfgs_map
+from duhamel.inverse.map import gauss_newton_map
 from duhamel.inverse.pcn import pcn
 from duhamel.inverse.posterior import Gate, Posterior, spending
 from duhamel.inverse.target import Target
@@ -86,9 +86,11 @@ def linear_error(
     return ModelError(bias, slope, covariance, float(residual.square().mean().sqrt()))
 
 
-def preconditioner(target: Target) -> Gaussian:
-    """Laplace's approximation at the mode that L-BFGS finds from the origin."""
-    return laplace_gaussian(target, lbfgs_map(target, tolerance=1e-3).mode)
+def preconditioner(target: Target, *, starts: Float[Tensor, "start dim"] | None = None) -> Gaussian:
+    """Laplace's approximation at the lowest of the modes that Gauss-Newton finds from `starts` (the origin)."""
+    starts = torch.zeros(1, target.dim, dtype=torch.float64) if starts is None else starts
+    modes = [gauss_newton_map(target, start=start, tolerance=1e-3) for start in starts]
+    return laplace_gaussian(target, min(modes, key=lambda found: found.potential).mode)
 
 
 def adapted(
@@ -149,4 +151,5 @@ def adapted(
         gaussian=found.gaussian,
         acceptance=found.acceptance,
         gates=(*found.gates, left),
+        target=target,
     )

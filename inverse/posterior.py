@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duhamel.inverse.gaussian import Gaussian
-from duhamel.inverse.target import Solves, Status
+from duhamel.inverse.target import Solves, Status, Target
 
 Functional = Callable[[Tensor], Tensor]
 
@@ -63,6 +63,7 @@ class Posterior:
     weights: sum to one; some are negative where an estimator is a sum of corrections. None: equal.
     gaussian: the Gaussian that the method fitted or was preconditioned by.
     acceptance: share of accepted proposals.
+    target: the density that was sampled, with the error model that was fitted on the way.
     """
 
     method: str
@@ -73,6 +74,7 @@ class Posterior:
     gates: tuple[Gate, ...] = ()
     gaussian: Gaussian | None = None
     acceptance: float | None = None
+    target: Target | None = None
 
     @property
     def draws(self) -> Float[Tensor, "draw dim"]:

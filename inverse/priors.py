@@ -1,13 +1,13 @@
 """What is known before the data: a map from standard normals z to the initial state and parameters of a problem."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duhamel.fields import Grid, Parameters, Problem, State, TransportedField
+from duhamel.fields import Boundary, Grid, Parameters, Problem, State, TransportedField
 from duhamel.pdes import TransportedDistribution
 
 
@@ -22,35 +22,39 @@ class Known:
 class Bump:
     """height exp(-|x - c|^2 / (2 width^2)) with its centre c uniform in a box: a seed, or a source, to be located.
 
-    low, high: corners of the box of c. Not wrapped around on periodic axes: keep the box away from their ends.
+    low, high: corners of the box of c. Beyond the ends of an axis the bump goes on in its nearest images: on the other
+        side where periodic, mirrored where neumann, with the opposite sign where dirichlet.
     height: a number, or the ends of a log-uniform interval.
     """
 
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    low: Sequence[float]
+    high: Sequence[float]
     width: float
-    height: float | tuple[float, float] = 1.0
+    height: float | Sequence[float] = 1.0
 
     def __post_init__(self) -> None:
         if len(self.low) != len(self.high) or not all(a < b for a, b in zip(self.low, self.high, strict=True)):
             raise ValueError(f"corners must satisfy low < high along every axis, got {self.low} and {self.high}")
-        ends = self.height if isinstance(self.height, tuple) else (self.height, self.height)
+        ends = (self.height, self.height) if isinstance(self.height, float | int) else tuple(self.height)
         if self.width <= 0 or len(ends) != 2 or not 0 < ends[0] <= ends[1]:
             raise ValueError(f"width and height must be positive and increasing, got {self.width} and {self.height}")
 
     def n_coefficients(self, grid: Grid) -> int:
         if len(self.low) != grid.ndim:
             raise ValueError(f"a box of {len(self.low)} axes on a grid of {grid.ndim}")
-        return grid.ndim + isinstance(self.height, tuple)
+        return grid.ndim + (not isinstance(self.height, float | int))
 
     def centre(self, z: Float[Tensor, "batch coefficient"]) -> Float[Tensor, "batch dim"]:
-        low, high = z.new_tensor(self.low), z.new_tensor(self.high)
+        low, high = z.new_tensor(list(self.low)), z.new_tensor(list(self.high))
         return low + (high - low) * torch.special.ndtr(z[:, : len(self.low)])
 
     def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
-        distance = grid.mesh(dtype=z.dtype, device=z.device) - self.centre(z).reshape(len(z), -1, *(1,) * grid.ndim)
-        shape = torch.exp(-distance.square().sum(dim=1) / (2 * self.width**2))
-        if not isinstance(self.height, tuple):
+        centre = self.centre(z)
+        shape = torch.ones(len(z), *(1,) * grid.ndim, dtype=z.dtype, device=z.device)
+        for axis, x in enumerate(grid.coordinates(dtype=z.dtype, device=z.device)):
+            line = _with_images(x, centre[:, axis : axis + 1], grid, axis, self.width)
+            shape = shape * line.reshape(len(z), *(len(x) if i == axis else 1 for i in range(grid.ndim)))
+        if isinstance(self.height, float | int):
             return self.height * shape
         low, high = self.height
         height = low * (high / low) ** torch.special.ndtr(z[:, -1])
@@ -60,6 +64,21 @@ class Bump:
         size, device = self.n_coefficients(grid), generator.device
         draws = [torch.randn(size, generator=generator, dtype=torch.float64, device=device) for _ in range(n_samples)]
         return self.transport(torch.stack(draws), grid)
+
+
+def _with_images(
+    x: Float[Tensor, " n"], c: Float[Tensor, "batch 1"], grid: Grid, axis: int, width: float
+) -> Float[Tensor, "batch n"]:
+    """One axis of the bump; without its images it would have a corner at the boundary."""
+
+    def bell(centre: Float[Tensor, "batch 1"]) -> Float[Tensor, "batch n"]:
+        return torch.exp(-((x - centre) ** 2) / (2 * width**2))
+
+    left, side = grid.origin[axis], grid.extent[axis]
+    if grid.periodic[axis]:
+        return bell(c) + bell(c - side) + bell(c + side)
+    sign = -1.0 if grid.boundary[axis] is Boundary.DIRICHLET else 1.0
+    return bell(c) + sign * (bell(2 * left - c) + bell(2 * (left + side) - c))
 
 
 Part = Known | TransportedDistribution | TransportedField

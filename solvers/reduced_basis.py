@@ -5,7 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duhamel.fields import Grid, Parameters, State
-from duhamel.pdes.diffusion import diffusion, require_dirichlet_cells
+from duhamel.pdes.diffusion import require_dirichlet_cells
+from duhamel.solvers.stiffness import Stiffness
 
 
 class ReducedBasis:
@@ -34,7 +35,7 @@ class ReducedBasis:
         a = params.fields[:, 0]
         basis = self.basis.to(a)
         flat = basis.flatten(1)
-        images = torch.stack([diffusion(basis, sample.expand_as(basis), self.grid).flatten(1) for sample in a])
+        images = torch.stack([Stiffness.of(sample.unsqueeze(0), self.grid)(basis).flatten(1) for sample in a])
         stiffness = images @ flat.T
         load = self.source * flat.sum(dim=1, keepdim=True).expand(len(a), -1, -1)
         coefficients = torch.linalg.solve(stiffness, load).squeeze(2)

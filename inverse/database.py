@@ -1,0 +1,47 @@
+"""A posterior from a table of simulations: the nearest ones, weighted by their likelihood."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from duhamel.inverse.methods import cheapest
+from duhamel.inverse.posterior import Gate, Posterior, spending
+from duhamel.inverse.problem import InverseProblem
+from duhamel.inverse.target import Status, Target
+
+LARGEST_WEIGHT = 0.2
+
+
+@torch.no_grad()
+def simulated(
+    target: Target, n: int, generator: torch.Generator, *, batch_size: int = 256
+) -> tuple[Float[Tensor, "entry dim"], Float[Tensor, "entry sensor"]]:
+    """Prior draws and what the sensors would read of them, without noise."""
+    z = torch.randn(n, target.dim, generator=generator, dtype=torch.float64)
+    return z, torch.cat([target.forward(part) for part in z.split(batch_size)])
+
+
+def database_posterior(
+    problem: InverseProblem, generator: torch.Generator, *, n_entries: int = 10000, n_kept: int = 500
+) -> Posterior:
+    """The n_kept prior draws of least misfit, weighted by exp(-Phi): importance sampling from the prior.
+
+    Ezhov et al. (2022), PMLR 193, "For-loops are all you need". Serves up to some eight parameters and to start other
+    methods; refused where one entry carries more than a fifth of the weight. The table is of use for other data too:
+    `simulated` makes it.
+    """
+    target = cheapest(problem)
+    with spending(problem.solves) as spent:
+        z, seen = simulated(target, n_entries, generator)
+        misfit = target.noise.whiten(target.data - seen).square().sum(dim=1) / 2
+        least, kept = misfit.topk(min(n_kept, n_entries), largest=False)
+        weights = torch.softmax(-least, dim=0)
+    gate = Gate("largest weight", float(weights.max()), LARGEST_WEIGHT, "more entries, or a sampler")
+    return Posterior(
+        method="database query",
+        status=target.status.at_most(Status.APPROXIMATE),
+        samples=z[kept].unsqueeze(0),
+        weights=weights.unsqueeze(0),
+        spent=spent,
+        gates=(gate,),
+    )

@@ -1,0 +1,71 @@
+"""Database, learned prior and spline flow on a linear problem, whose posterior is known."""
+
+import pytest
+import torch
+
+from duhamel.fields import GaussianField
+from duhamel.inverse import Forward, Gaussian, IndependentNoise, InverseProblem, Known, Points, Prior, Status
+from duhamel.inverse.database import database_posterior
+from duhamel.inverse.learned_prior import learned_prior_cma
+from duhamel.inverse.methods import ensemble_posterior, laplace_posterior, map_point, pcn_posterior
+from duhamel.inverse.neural_posterior import neural_posterior
+from duhamel.pdes import Heat
+
+GRID = Heat(boundary="neumann").grid((24,))
+FIELD = GaussianField(sigma=16.0, tau=3.0, alpha=2.0, n_modes=2)
+PRIOR = Prior(Heat(boundary="neumann").problem(GRID, 0.1), {"temperature": FIELD, "diffusivity": Known(0.01)})
+NOISE = 0.3
+
+
+def still(u, params):
+    """Time stands still: what is seen is the initial state, linear in z."""
+    return u
+
+
+def problem(n_sensors: int, seed: int = 0) -> tuple[InverseProblem, Gaussian]:
+    generator = torch.Generator().manual_seed(seed)
+    sensors = Points(positions=torch.rand(n_sensors, 1, generator=generator, dtype=torch.float64))
+    forward = Forward(prior=PRIOR, observation=sensors, step=still, grid=GRID)
+    matrix = forward(torch.eye(3, dtype=torch.float64)).T
+    noise = IndependentNoise(torch.full((n_sensors,), NOISE, dtype=torch.float64))
+    data = forward(PRIOR.sample(1, generator))[0] + noise.sample(1, generator)[0]
+    white = matrix / NOISE
+    precision = torch.eye(3, dtype=torch.float64) + white.T @ white
+    exact = Gaussian.from_precision(torch.linalg.solve(precision, white.T @ (data / NOISE)), precision)
+    posed = InverseProblem(prior=PRIOR, observation=sensors, noise=noise, data=data, grid=GRID, reference=still)
+    return posed, exact
+
+
+@pytest.mark.parametrize(
+    ("method", "tolerance"),
+    [
+        (lambda p, g: database_posterior(p, g, n_entries=20000), 0.25),
+        (lambda p, g: neural_posterior(p, g, n_simulations=1500, n_epochs=25, width=32, transforms=2), 0.35),
+        (lambda p, g: ensemble_posterior(p, g, n_members=2000), 0.1),
+        (lambda p, g: laplace_posterior(p, g, n_draws=4000), 0.1),
+        (lambda p, g: pcn_posterior(p, g, n_draws=200, n_burn=20), 0.1),
+    ],
+    ids=["database", "spline flow", "ensemble Kalman", "Laplace", "pCN"],
+)
+def test_methods_that_give_a_distribution(method, tolerance, generator) -> None:
+    """Means within `tolerance` posterior deviations, deviations within that share."""
+    posed, exact = problem(6)
+    found = method(posed, generator)
+    deviation = exact.covariance.diagonal().sqrt()
+    assert ((found.mean() - exact.mean) / deviation).abs().max() < tolerance, found.report()
+    assert (found.std() / deviation - 1).abs().max() < tolerance
+    assert found.status is (Status.EXACT if found.method == "pCN" else Status.APPROXIMATE)
+    assert found.spent.reference > 0 == found.spent.surrogate
+
+
+def test_a_database_that_is_too_sparse_is_refused(generator) -> None:
+    posed, _ = problem(40)
+    found = database_posterior(posed, generator, n_entries=50)
+    assert not found.passed and "more entries" in found.report()
+
+
+def test_points_by_gradients_and_by_evolution(generator) -> None:
+    posed, exact = problem(6)
+    assert (map_point(posed, generator).mode - exact.mean).abs().max() < 1e-4
+    found = learned_prior_cma(posed, generator, n_simulations=400, n_generations=60)
+    assert (found.mode - exact.mean).abs().max() < 0.05 and found.samples.shape == (1, 1, 3)
