@@ -87,5 +87,5 @@ def functions(grid: Grid, axis: int, n_modes: int, boundary: Boundary) -> Float[
 def _contract(u: Tensor, bases: list[Tensor]) -> Tensor:
     for basis in bases:
         # Contracting the first space axis appends its modes: after all axes the order is right.
-        u = torch.tensordot(u, basis, dims=([2], [1]))
+        u = torch.tensordot(u, basis.to(u), dims=([2], [1]))
     return u
