@@ -38,7 +38,7 @@ QUICK = {
         "methods.map.n_starts=2",
         "+methods.pcn.n_starts=1",
         "methods.pcn.n_draws=30",
-        "methods.pcn.n_burn=30",
+        "+methods.pcn.n_burn=30",
     ],
     "tumor_growth": [
         "substeps=12",
