@@ -3,9 +3,8 @@
 from duhamel.fields.boundary import Boundary, Centring
 from duhamel.fields.grid import Grid
 from duhamel.fields.kernel_field import SmoothField
-from duhamel.fields.multiscale import MultiscaleTrigonometric
-from duhamel.fields.kernel_fields import PeriodicKernelField, UnitRange
 from duhamel.fields.length_scale import LengthScaleField
+from duhamel.fields.multiscale import MultiscaleTrigonometric
 from duhamel.fields.problem import Problem, Quantity
 from duhamel.fields.random_fields import (
     ConstantField,

@@ -18,7 +18,6 @@ from duhamel.pdes.navier_stokes import NavierStokes
 from duhamel.pdes.nonlinear_schroedinger import NonlinearSchroedinger
 from duhamel.pdes.poisson import Poisson
 from duhamel.pdes.random_flow import RandomFlow
-from duhamel.pdes.sampling import Distribution, LogNormal, LogUniform, TransportedDistribution, Uniform
 from duhamel.pdes.sampling import Choice, Distribution, LogNormal, LogUniform, TransportedDistribution, Uniform
 from duhamel.pdes.semilinear import LinearPDE, SemilinearPDE, SpectralPDE
 from duhamel.pdes.shallow_water import RadialDam, ShallowWater

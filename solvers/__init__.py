@@ -2,8 +2,8 @@
 
 from duhamel.solvers.adaptive import AdaptiveETDRK4, adaptive_error
 from duhamel.solvers.base import EXACT, Solver, UnresolvedError, reference_solver
-from duhamel.solvers.compressible import IdealGas, ViscousGas
 from duhamel.solvers.certified import CertifiedSolution, solve_certified
+from duhamel.solvers.compressible import IdealGas, ViscousGas
 from duhamel.solvers.conjugate_gradients import conjugate_gradients
 from duhamel.solvers.darcy import DarcyFiniteVolume, solve_darcy
 from duhamel.solvers.diffusion_sorption import SuperTimeStepping
