@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol, runtime_checkable
 
 import h5py
@@ -85,7 +86,12 @@ def _open(path: Path) -> Mapping[str, Array]:
 
 
 def _load_torch(path: Path) -> dict[str, np.ndarray]:
-    stored = torch.load(path, weights_only=True, mmap=True, map_location="cpu")
+    try:
+        stored = torch.load(path, weights_only=True, mmap=True, map_location="cpu")
+    except UnpicklingError as error:
+        raise ValueError(
+            f"{path}: damaged, or holds Python objects besides tensors, which are never loaded: save a dictionary of tensors"
+        ) from error
     tensors = {SOLE: stored} if isinstance(stored, torch.Tensor) else stored
     if not isinstance(tensors, dict):
         raise ValueError(f"{path}: holds a {type(stored).__name__}, expected a tensor or a dictionary of tensors")

@@ -1,7 +1,7 @@
 """Loggers that a training can do without."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
@@ -41,8 +41,8 @@ class Forgiving(Logger):
             name = type(self._inner or self).__name__
             warnings.warn(f"{name} failed and is left out from here on: {error!r:.300}", stacklevel=3)
 
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        self._attempt(lambda inner: inner.log_metrics(metrics, step))
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        self._attempt(lambda inner: inner.log_metrics(dict(metrics), step))
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         self._attempt(lambda inner: inner.log_hyperparams(*args, **kwargs))
