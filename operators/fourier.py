@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 State = Float[Tensor, "batch channel *space"]
-Spectrum = Float[Tensor, "batch channel 2 mode"]
+Spectrum = Float[Tensor, "mode 2 batch channel"]
 
 
 def wave_indices(n_modes: int) -> Float[Tensor, " mode"]:
@@ -109,13 +109,14 @@ def analyse(u: State, n_modes: tuple[int, ...]) -> Spectrum:
             part.unbind(2) for part in product.unflatten(1, (2, m)).unflatten(3, (2, -1)).unbind(1)
         )
         packed = torch.stack([a_re - b_im, a_im + b_re], dim=1)
-    return packed.reshape(batch, channels, 2, -1)
+    # Copied once into the order of the next product: batched products of strided matrices are done one by one.
+    return packed.reshape(batch, channels, 2, -1).permute(3, 2, 0, 1).contiguous()
 
 
 def synthesise(spectrum: Spectrum, n_modes: tuple[int, ...], points: tuple[int, ...]) -> State:
     """The real state with these coefficients on a grid of `points`, axis by axis from the first."""
-    batch, channels = spectrum.shape[:2]
-    packed, rows = spectrum, batch * channels
+    batch, channels = spectrum.shape[2:]
+    packed, rows = spectrum.permute(2, 3, 1, 0), batch * channels
     for n, m in zip(points[:-1], n_modes[:-1], strict=True):
         re, im = packed.reshape(rows, 2, m, -1).unbind(1)
         # [C | S] [[re, im], [-im, re]]: the sums are part of the product, the large tensor is written once.

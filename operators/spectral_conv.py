@@ -11,8 +11,8 @@ from duhamel.operators.spectral_weights import WEIGHTS, Rank
 
 In = Float[Tensor, "batch channel_in *space"]
 Out = Float[Tensor, "batch channel_out *point"]
-SpectrumIn = Float[Tensor, "batch channel_in 2 mode"]
-SpectrumOut = Float[Tensor, "batch channel_out 2 mode"]
+SpectrumIn = Float[Tensor, "mode 2 batch channel_in"]
+SpectrumOut = Float[Tensor, "mode 2 batch channel_out"]
 
 
 # Operations in products that take the time of one of N log2 N steps of fast transforms. Measured on one core with
@@ -96,13 +96,12 @@ class SpectralConv(nn.Module):
 
     def _mix(self, spectrum: SpectrumIn) -> SpectrumOut:
         """R_k u_hat(k): one batched product over modes, real and imaginary parts stacked along the batch."""
-        batch, n_in = spectrum.shape[:2]
-        weight = self.weight().to(spectrum.dtype).reshape(spectrum.shape[3], n_in, -1)
-        # Copied once into the order of the product: batched products of strided matrices are done one by one.
-        stacked = spectrum.permute(3, 2, 0, 1).reshape(-1, 2 * batch, n_in)
-        product = torch.bmm(stacked, weight).unflatten(1, (2, batch)).unflatten(3, (2, -1))
-        (rr, ri), (ir, ii) = (part.unbind(2) for part in product.unbind(1))
+        n_modes, _, batch, n_in = spectrum.shape
+        weight = self.weight().to(spectrum.dtype).reshape(n_modes, n_in, -1)
+        product = torch.bmm(spectrum.reshape(n_modes, 2 * batch, n_in), weight)
+        rows = product.unflatten(1, (2, batch)).unflatten(3, (2, -1))
+        (rr, ri), (ir, ii) = (part.unbind(2) for part in rows.unbind(1))
         re = rr - ii
         if self.bias is not None:
             re[fourier.constant_mode(self.n_modes)] += self.bias.to(re.dtype)
-        return torch.stack([re, ri + ir]).permute(2, 3, 0, 1)
+        return torch.stack([re, ri + ir], dim=1)
