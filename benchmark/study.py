@@ -3,10 +3,11 @@
     python -m duhamel.benchmark.study study=darcy [seeds=[0,1,2]] [out=FOLDER]
 
 A study is a YAML file in conf/study: arguments that all contenders share, arguments of each contender, and the entries
-of metrics.json to report. Contenders take turns (seed by seed), one process each, alone on the machine; a contender
-that fails stays in the table with its reason.
+of metrics.json to report, or of validation (val/..., the least value along the training). Contenders take turns (seed
+by seed), one process each, alone on the machine; a contender that fails stays in the table with its reason.
 """
 
+import csv
 import json
 import os
 import statistics
@@ -48,7 +49,17 @@ def train(folder: Path, contender: str, seed: int, arguments: Sequence[str]) -> 
     if code:
         lines = [line for line in (folder / "train.txt").read_text().splitlines() if "Error" in line]
         return Outcome(contender, seed, seconds, {}, (lines or [f"exit status {code}"])[-1])
-    return Outcome(contender, seed, seconds, json.loads((folder / "metrics.json").read_text()))
+    return Outcome(
+        contender, seed, seconds, {**best_validation(folder), **json.loads((folder / "metrics.json").read_text())}
+    )
+
+
+def best_validation(folder: Path) -> dict[str, float]:
+    """The least value of each validation metric along a training, from its metrics.csv."""
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in rows[0] if name.startswith("val/")] if rows else []
+    return {name: min(float(row[name]) for row in rows if row[name]) for name in names}
 
 
 def table(title: str, outcomes: Sequence[Outcome], report: Sequence[str]) -> Table:
