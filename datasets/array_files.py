@@ -90,7 +90,8 @@ def _load_torch(path: Path) -> dict[str, np.ndarray]:
         stored = torch.load(path, weights_only=True, mmap=True, map_location="cpu")
     except UnpicklingError as error:
         raise ValueError(
-            f"{path}: damaged, or holds Python objects besides tensors, which are never loaded: save a dictionary of tensors"
+            f"{path}: damaged, or holds Python objects besides tensors, which are never loaded; save a dictionary of "
+            "tensors"
         ) from error
     tensors = {SOLE: stored} if isinstance(stored, torch.Tensor) else stored
     if not isinstance(tensors, dict):
