@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from duhamel.fields import Boundary, Parameters, Problem, State
 from duhamel.operators.base import Operator
-from duhamel.operators.pointwise import GatedMLP, Pointwise, PointwiseMLP, broadcast_scalars
+from duhamel.operators.conditioning import Concatenation, Conditioning, Modulation
+from duhamel.operators.pointwise import GatedMLP, Pointwise, PointwiseMLP
 from duhamel.operators.spectral_conv import SpectralConv
 from duhamel.operators.spectral_weights import Rank
 
@@ -17,19 +18,23 @@ from duhamel.operators.spectral_weights import Rank
 class FourierBlock(nn.Module):
     """v = gelu(K u + W u + b), then gelu(M(v) + g u) with a pointwise network M and a gate g a channel.
 
+    A conditioning may modulate v by the parameters before its activation.
     The last block of an operator has no activations outside M. Without a network the first line is the block.
     """
 
-    def __init__(self, spectral: SpectralConv, width: int, *, mlp_expansion: float, last: bool) -> None:
+    def __init__(
+        self, spectral: SpectralConv, width: int, *, mlp_expansion: float, modulation: Modulation, last: bool
+    ) -> None:
         super().__init__()
         self.spectral = spectral
+        self.modulation = modulation
         self.skip = Pointwise(width, width, bias=False)
         hidden = round(mlp_expansion * width)
         self.mlp = GatedMLP(width, hidden) if hidden else None
         self.last = last
 
-    def forward(self, u: State) -> State:
-        v = self.skip.add_to(self.spectral(u).to(u.dtype), u)
+    def forward(self, u: State, params: Parameters) -> State:
+        v = self.modulation(self.skip.add_to(self.spectral(u).to(u.dtype), u), params)
         if not self.last:
             v = F.gelu(v)
         if self.mlp is None:
@@ -41,8 +46,9 @@ class FourierBlock(nn.Module):
 class FNO(Operator):
     """Lifting, Fourier blocks v <- gelu(F^-1 R_k F v + W v), projection: Li et al. (2021), eqs. (2) to (5).
 
-    Inputs are the state, each scalar parameter as a constant channel, the coefficient fields, and, with `position`,
-    the coordinates scaled to [0, 1] (which gives up translation equivariance: leave it off on periodic domains).
+    Inputs are the state, the coefficient fields, whatever `conditioning` makes of the numbers among the parameters (a
+    constant channel each, unless it says otherwise), and, with `position`, the coordinates scaled to [0, 1] (which
+    gives up translation equivariance: leave it off on periodic domains).
 
     n_modes: total kept frequencies per axis; one number serves every axis. width: channels of the blocks.
     mlp_expansion: hidden width of the pointwise network in a block over `width`, 0 for none.
@@ -68,6 +74,7 @@ class FNO(Operator):
         spectral_precision: str | None = None,
         weight: str = "dense",
         rank: Rank = 1.0,
+        conditioning: Conditioning = Concatenation(),
     ) -> None:
         super().__init__(problem)
         dim = problem.grid.ndim
@@ -77,8 +84,10 @@ class FNO(Operator):
         if n_layers < 1 or width < 1 or padding < 0:
             raise ValueError(f"n_layers {n_layers}, width {width} must be positive and padding {padding} not negative")
         precision = None if spectral_precision is None else _dtype(spectral_precision)
-        n_in = len(problem.channels) + len(problem.scalars) + len(problem.coefficients) + (dim if position else 0)
+        self.conditioning = conditioning.bind(problem)
+        n_in = self.conditioning.n_inputs + (dim if position else 0)
         hidden = round(lifting * width)
+        self.shift_period = 1 if all(problem.grid.periodic) and not position else 0
         self.position = position
         self.padding = padding
         self.trained_grid = problem.grid
@@ -93,23 +102,24 @@ class FNO(Operator):
                 SpectralConv(width, width, n_modes=modes, precision=precision, bias=True, weight=weight, rank=rank),
                 width,
                 mlp_expansion=mlp_expansion,
+                modulation=self.conditioning.modulation(width),
                 last=layer == n_layers - 1,
             )
             for layer in range(n_layers)
         )
-        self.projection = PointwiseMLP(width, hidden, len(problem.channels))
+        self.projection = PointwiseMLP(width, hidden, self.conditioning.n_outputs)
 
     def forward(self, u: State, params: Parameters) -> State:
         shape = tuple(u.shape[2:])
-        inputs = [u, broadcast_scalars(params.scalars, shape), params.fields]
+        v = self.conditioning.encode(u, params)
         if self.position:
-            inputs.append(self._coordinates(u))
-        v = self._pad(self.lifting(torch.cat(inputs, dim=1)))
+            v = torch.cat([v, self._coordinates(u)], dim=1)
+        v = self._pad(self.lifting(v))
         for block in self.blocks:
-            v = block(v)
+            v = block(v, params)
         for axis, n in enumerate(shape, start=2):
             v = v.narrow(axis, 0, n)
-        return self.projection(v)
+        return self.conditioning.decode(self.projection(v))
 
     def _coordinates(self, u: State) -> Float[Tensor, "batch dim *space"]:
         """Coordinates of the samples, [0, 1] being the domain of training, one channel an axis."""

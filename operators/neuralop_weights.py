@@ -81,6 +81,8 @@ def to_neuraloperator(operator: FNO) -> dict[str, Tensor]:
     if operator.padding:
         raise ValueError(f"an operator with padding {operator.padding} is no function of neuraloperator's FNO")
     ours = {name: tensor.detach().clone() for name, tensor in operator.state_dict().items()}
+    if unknown := sorted(set(ours) - {entry.ours for entry in _entries(operator)}):
+        raise ValueError(f"{unknown[0]}: neuraloperator's FNO has no such part")
     if operator.position:
         _move_samples(operator, ours, back=True)
     return {entry.theirs: entry.write(ours[entry.ours]) for entry in _entries(operator)}

@@ -6,7 +6,7 @@ from neuralop.models import FNO as TheirFNO
 from neuralop.models import TFNO as TheirTFNO
 
 from duhamel.fields import Boundary, Centring, Grid, Parameters, Problem, Quantity
-from duhamel.operators import FNO, from_neuraloperator, to_neuraloperator
+from duhamel.operators import FNO, FiLM, from_neuraloperator, to_neuraloperator
 
 
 def problem(shape, *, boundary=Boundary.PERIODIC, centring=Centring.NODE, n_coefficients=0) -> Problem:
@@ -102,5 +102,7 @@ def test_what_is_not_ours_is_refused_by_name():
         from_neuraloperator(state(use_channel_mlp=False), problem((12, 12)))
     with pytest.raises(ValueError, match="activation acts twice"):
         to_neuraloperator(FNO(problem((12,)), n_modes=6, width=4, mlp_expansion=0.0))
+    with pytest.raises(ValueError, match="blocks.0.modulation.*no such part"):
+        to_neuraloperator(FNO(problem((12,)), n_modes=6, width=4, conditioning=FiLM(width=3)))
     with pytest.raises(ValueError, match="padding 0.5"):
         to_neuraloperator(FNO(problem((12,), boundary=Boundary.DIRICHLET), n_modes=6, width=4, padding=0.5))
