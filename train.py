@@ -9,15 +9,14 @@ import lightning
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from duhamel.command_line import reported
 from duhamel.operators import Normaliser, Surrogate
 from duhamel.operators.card import trained_range
 from duhamel.training.figures import write_figures
-from duhamel.training.run import best_checkpoint, check_precision, open_run, resumed_from, run_folder
-
-OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
+from duhamel.training.precision import check_precision
+from duhamel.training.run import best_checkpoint, open_run, resumed_from
 
 
 @reported

@@ -14,6 +14,7 @@ import train
 from duhamel.command_line import message
 from duhamel.training import Forgiving, MetricsCSV
 from duhamel.training import run as runs
+from duhamel.training.precision import bf16_mixed_or_32, check_precision
 from tests.test_experiments import QUICK, generated
 
 ROOT = Path(__file__).parents[1]
@@ -123,9 +124,18 @@ def test_bf16_where_the_device_has_none(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "an old card")
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
     with pytest.raises(ValueError, match="trainer.precision=bf16-mixed: an old card has no bfloat16"):
-        runs.check_precision("bf16-mixed", torch.device("cuda", 0))
-    runs.check_precision("16-mixed", torch.device("cuda", 0))
-    runs.check_precision("bf16-mixed", torch.device("cpu"))
+        check_precision("bf16-mixed", torch.device("cuda", 0))
+    check_precision("16-mixed", torch.device("cuda", 0))
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_bf16_on_a_processor(has, monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has)
+    assert bf16_mixed_or_32("auto") == ("bf16-mixed" if has else "32")
+    with caplog.at_level("WARNING"):
+        check_precision("bf16-mixed", torch.device("cpu"))
+    assert ("no fast products in bfloat16" in caplog.text) is not has
 
 
 def test_two_runs_in_one_folder_are_refused(data, said, tmp_path: Path, monkeypatch):

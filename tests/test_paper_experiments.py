@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
-from omegaconf import OmegaConf
 
-from duhamel.training.run import run_folder
+import duhamel.training.precision
+import duhamel.training.run  # noqa: F401 (their resolvers)
 from tests.test_experiments import generated, run
 
-OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 CONF = Path(__file__).parents[1] / "conf"
 NAMES = sorted(path.stem for path in (CONF / "experiment" / "paper").glob("*.yaml"))
 STUDIES = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))

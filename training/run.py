@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from filelock import FileLock, Timeout
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -77,18 +76,12 @@ def open_run(run: Path, cfg: DictConfig, checkpoint: Path | None) -> Iterator[No
         raise ValueError(f"{run}: another run is writing here; wait for it, or choose another hydra.run.dir") from error
 
 
-def check_precision(precision: str, device: torch.device) -> None:
-    """Raises ValueError where the device computes without the precision that was asked for."""
-    if "bf16" in precision and device.type == "cuda":
-        with torch.cuda.device(device):
-            if not torch.cuda.is_bf16_supported(including_emulation=False):
-                name = torch.cuda.get_device_name()
-                raise ValueError(f"trainer.precision={precision}: {name} has no bfloat16; use 32 or 16-mixed")
-
-
 def best_checkpoint(trainer: Trainer) -> str | None:
     """The checkpoint that `Trainer.test` is to load: the best by validation, None (the weights in memory) without."""
     if isinstance(trainer.checkpoint_callback, ModelCheckpoint) and trainer.checkpoint_callback.best_model_path:
         return trainer.checkpoint_callback.best_model_path
     warnings.warn("no validation took place: the last weights are tested and saved", stacklevel=2)
     return None
+
+
+OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
