@@ -1,5 +1,6 @@
 """What watches a training beside the loop."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,23 +9,36 @@ from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """Moves means towards the current weights, in place: mean <- share mean + (1 - share) current.
+
+    After n updates share = min(decay, (1 + n) / (10 + n)), so that a short training does not drag its first weights
+    along.
+    """
+
+    def move(means: Tensors, currents: Tensors, n_averaged: Tensor | int) -> None:
+        share = torch.clamp((1.0 + torch.as_tensor(n_averaged)) / (10.0 + torch.as_tensor(n_averaged)), max=decay)
+        # All tensors at once, and the share stays on the device.
+        change = torch._foreach_sub(currents, means)
+        torch._foreach_mul_(change, 1 - share.to(means[0]))
+        torch._foreach_add_(means, change)
+
+    return move
+
 
 class AverageWeights(WeightAveraging):
     """Validates, tests and saves an exponential moving average of the weights, which training itself never sees.
 
-    After n updates the average keeps the share min(decay, (1 + n) / (10 + n)) of itself, so that a short training does
-    not drag its first weights along. Buffers (the normaliser) are not averaged.
+    Buffers (the normaliser) are not averaged.
     """
 
     def __init__(self, *, decay: float = 0.999) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay must lie in [0, 1), got {decay}")
-
-        def average(mean: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
-            share = torch.clamp((1.0 + torch.as_tensor(n_averaged)) / (10.0 + torch.as_tensor(n_averaged)), max=decay)
-            return mean.lerp(current, 1 - share.to(mean))
-
-        super().__init__(use_buffers=False, avg_fn=average)
+        super().__init__(use_buffers=False, multi_avg_fn=moving_average(decay))
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         # Lightning would put the weights under training back in place of the average that is to be tested.

@@ -8,6 +8,7 @@ import lightning
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from duhamel.fields import Moments, Parameters, Statistics, Trajectory
@@ -15,6 +16,7 @@ from duhamel.operators import FNO, Normaliser, Surrogate
 from duhamel.operators.card import trained_range
 from duhamel.training import AverageWeights, StopWhenNotFinite, SurrogateModule, ValidateAtEnd
 from duhamel.training.augmentation import NoAugmentation, SwapAxes
+from duhamel.training.callbacks import moving_average
 from duhamel.training.curriculum import LossGated
 from duhamel.training.losses import RelativeL2
 from duhamel.training.schedules import cosine, one_cycle
@@ -203,3 +205,18 @@ def test_swapped_axes_swap_states_and_coefficients_alike(generator):
     with pytest.raises(ValueError, match="differ: swapping them is no symmetry"):
         grid = problem.grid.with_shape((4, 5))
         SwapAxes()(Trajectory(u.new_zeros(1, 2, 1, 4, 5), Parameters.none(1, (4, 5)), grid, 0.0), generator)
+
+
+def test_the_average_is_the_recursion_it_says():
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 2, dtype=torch.float64)
+    average = AveragedModel(model, multi_avg_fn=moving_average(0.5))
+    expected = None
+    for n in range(12):
+        with torch.no_grad():
+            model.weight += torch.randn(2, 3, dtype=torch.float64)
+        average.update_parameters(model)
+        share = min(0.5, (1 + n) / (10 + n))
+        now = model.weight.detach().clone()
+        expected = now if expected is None else share * expected + (1 - share) * now
+    torch.testing.assert_close(average.module.weight.detach(), expected)
