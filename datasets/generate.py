@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from duhamel.command_line import reported
 from duhamel.datasets.joined import parts_of
 from duhamel.datasets.launchers import Launcher, Processes
 from duhamel.datasets.provenance import ErrorEstimate
@@ -20,7 +21,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 # Bytes up to which a data set is one plain file unless asked otherwise.
 PLAIN_UP_TO = 1 << 28
 # Overrides that say who makes the data: left out of the provenance, so that bits do not depend on it.
-EXECUTION = ("launcher", "workers", "scheduler", "part", "parts", "overwrite", "hydra")
+EXECUTION = ("launcher", "workers", "scheduler", "part", "parts", "overwrite", "debug", "hydra")
 
 
 def generate(
@@ -109,6 +110,7 @@ def recipe_of(config: DictConfig) -> Recipe:
     )
 
 
+@reported
 @hydra.main(config_path="pkg://duhamel.conf", config_name="generate", version_base="1.3")
 def main(config: DictConfig) -> None:
     """Generate one data set as the configuration says."""

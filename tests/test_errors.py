@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import h5py
+import lightning
 import numpy as np
 import pytest
 import torch
@@ -12,10 +13,12 @@ from filelock import FileLock
 
 import train
 from duhamel.command_line import message
-from duhamel.training import Forgiving, MetricsCSV
+from duhamel.datasets import generate, handles
+from duhamel.training import Forgiving, MetricsCSV, SealedCheckpoints
 from duhamel.training import run as runs
 from duhamel.training.precision import bf16_mixed_or_32, check_precision
 from tests.test_experiments import QUICK, generated
+from tests.training.test_full_disk import fill
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,8 +37,8 @@ def data(tmp_path_factory) -> Path:
 def said(monkeypatch, capfd, tmp_path: Path):
     """Runs train.py with these arguments and returns its error."""
 
-    def run(*arguments: str) -> str:
-        command = ["train.py", "+experiment=advection_fno", *QUICK, f"hydra.run.dir={tmp_path / 'run'}", *arguments]
+    def run(*arguments: str, folder: Path = tmp_path / "run") -> str:
+        command = ["train.py", "+experiment=advection_fno", *QUICK, f"hydra.run.dir={folder}", *arguments]
         monkeypatch.setattr(sys, "argv", command)
         monkeypatch.chdir(ROOT)
         with pytest.raises(SystemExit) as end:
@@ -105,6 +108,67 @@ def test_a_bad_file_is_named(damage, answer, data, said, tmp_path: Path):
         damage(file)
     error = said(f"dataset.path={bad}")
     assert answer in error and "bad.hdf5" in error
+
+
+class Remove(lightning.Callback):
+    """Takes a file away within the first epoch."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.path.unlink(missing_ok=True)
+
+
+def test_a_file_that_vanishes_within_an_epoch_is_named(data, said, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(handles, "CHECK_EVERY", 0.0)
+    copy = tmp_path / "copy.hdf5"
+    copy.write_bytes(data.read_bytes())
+    error = said(f"dataset.path={copy}", f"+callbacks.remove={{_target_: tests.test_errors.Remove, path: {copy}}}")
+    assert "copy.hdf5" in error and "No such file" in error
+
+
+class Fill(lightning.Callback):
+    """Leaves no room on a file system once a checkpoint is there."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.current_epoch == 1 and batch_idx == 0:
+            fill(self.folder)
+
+
+def test_a_training_on_a_disk_that_fills_up_keeps_its_checkpoint_and_goes_on_later(data, said, small, monkeypatch):
+    command = [f"dataset.path={data}", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=1"]
+    error = said(*command, f"+callbacks.fill={{_target_: tests.test_errors.Fill, folder: {small}}}", folder=small)
+    assert "No space left" in error
+    last = small / "checkpoints" / "last.ckpt"
+    assert SealedCheckpoints().load_checkpoint(last)["epoch"] == 0
+    (small / "filler").unlink()
+    arguments = ["train.py", "+experiment=advection_fno", *QUICK, *command, f"hydra.run.dir={small}", "ckpt_path=last"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    train.main()
+    assert SealedCheckpoints().load_checkpoint(last)["epoch"] == 2
+
+
+@pytest.mark.parametrize(
+    ("mistake", "answer"),
+    [
+        ("pde=burger", "pde 'burger' is unknown (did you mean burgers?)"),
+        ("n_sample=3", "n_sample: no such key (did you mean n_samples?)"),
+        ("dtype=float8", "dtype must be one of ['float32', 'float64'], got 'float8'"),
+        ("part=3", "part must be one of 0 to parts - 1"),
+    ],
+)
+def test_a_data_set_that_cannot_be_is_refused_by_one_message(mistake, answer, tmp_path: Path, monkeypatch, capfd):
+    command = ["generate", "pde=advection", "n_samples=2", "shape=[16]", f"out={tmp_path / 'a.hdf5'}"]
+    kept = [argument for argument in command if argument.split("=")[0] != mistake.split("=")[0]]
+    monkeypatch.setattr(sys, "argv", [*kept, mistake])
+    with pytest.raises(SystemExit) as end:
+        generate.main()
+    error = capfd.readouterr().err
+    assert end.value.code == 1 and "Traceback" not in error and answer in error
 
 
 def test_a_negative_viscosity_is_refused(said, tmp_path: Path):

@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -47,8 +49,8 @@ class DieAt(lightning.Callback):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     # 23 trajectories: 19 train in batches of 4 (the last of 3), 2 validate and 2 test in batches of 3 (of 2: one each).
-    line = ["shape=[16]", "n_steps=4", "n_samples=23"]
-    return generated(tmp_path_factory.mktemp("data"), "advection", *line)
+    size = ["shape=[16]", "n_steps=4", "n_samples=23"]
+    return generated(tmp_path_factory.mktemp("data"), "advection", *size)
 
 
 def train(data: Path, run: Path, *options: str, processes: int = 1) -> list[int]:
@@ -56,12 +58,8 @@ def train(data: Path, run: Path, *options: str, processes: int = 1) -> list[int]
     return [forked.finished(pid) for pid in start(data, run, *options, processes=processes)]
 
 
-def start(data: Path, run: Path, *options: str, processes: int) -> list[int]:
-    run.mkdir(exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    arguments = [
+def line(data: Path, run: Path) -> list[str]:
+    return [
         "+experiment=advection_fno",
         f"dataset.path={data}",
         "dataset.batch_size=4",
@@ -78,8 +76,15 @@ def start(data: Path, run: Path, *options: str, processes: int) -> list[int]:
         "callbacks.resume.every_n_steps=2",
         "threads=1",
         f"hydra.run.dir={run}",
-        *options,
     ]
+
+
+def start(data: Path, run: Path, *options: str, processes: int) -> list[int]:
+    run.mkdir(exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = [*line(data, run), *options]
     if processes == 1:
         return [forked.started(arguments, run / "train.txt")]
     arguments += ["trainer=ddp", f"trainer.strategy.timeout.seconds={TIMEOUT}"]
@@ -118,6 +123,14 @@ def test_two_processes_end_with_the_metrics_of_one(data, alone, tmp_path: Path, 
         assert {k: float(v) for k, v in a.items() if v} == pytest.approx(
             {k: float(v) for k, v in b.items() if v}, rel=1e-5, abs=1e-9
         )
+
+
+def test_lightning_starts_the_second_process(data, alone, tmp_path: Path):
+    command = [sys.executable, "train.py", *line(data, tmp_path), "trainer=ddp", "trainer.devices=2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "GLOBAL_RANK: 1, MEMBER: 2/2" in done.stderr
+    assert metrics(tmp_path) == pytest.approx(metrics(alone), rel=1e-6, abs=1e-9)
 
 
 def test_one_then_two_then_one_process_are_one_training(data, alone, tmp_path: Path, monkeypatch):
