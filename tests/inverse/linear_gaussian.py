@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import scipy.stats
 import torch
 from torch import Tensor
 
@@ -59,9 +60,19 @@ def standardised_errors(samples: Tensor, exact: Gaussian) -> tuple[Tensor, Tenso
 
 
 def assert_agrees(samples: Tensor, exact: Gaussian) -> None:
-    """Within three standard errors, but for one mean of 50 and 1 % of 1275 covariances: chance puts 0.4 % outside."""
-    for errors, share in zip(standardised_errors(samples, exact), (0.02, 0.01), strict=True):
-        size = errors.abs()
-        assert (size > 3).double().mean() <= share and size.max() < 5, f"off by {size.max():.2f} standard errors"
-        # Errors far below their standard errors would be as wrong: the samples would not be what they claim.
-        assert 0.7 < errors.square().mean().sqrt() < 1.35
+    """Means and covariances within three standard errors, all of them together.
+
+    A score is Student's t with one degree of freedom less than there are chains. There are 50 means and 1275
+    covariances, so chance alone puts some beyond 3; the largest may not lie beyond where it would with a probability of
+    0.0027 (that of three standard errors), divided among them (Bonferroni, which holds for correlated scores). And they
+    may not be large, or small, as a whole: the mean square is 1 within the same probability for independent means.
+    """
+    chance = 2 * scipy.stats.norm.sf(3.0)
+    degrees = len(samples) - 1
+    for errors in standardised_errors(samples, exact):
+        bound = scipy.stats.t.isf(chance / 2 / len(errors), degrees)
+        assert errors.abs().max() < bound, f"off by {errors.abs().max():.2f} standard errors, {bound:.2f} allowed"
+    means, _ = standardised_errors(samples, exact)
+    low, high = scipy.stats.chi2.ppf([chance / 2, 1 - chance / 2], len(means)) / len(means)
+    # The variance of t is degrees / (degrees - 2).
+    assert low < means.square().mean() * (degrees - 2) / degrees < high, f"mean square {means.square().mean():.2f}"
