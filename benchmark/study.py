@@ -1,15 +1,18 @@
 """Trainings side by side: every contender on every seed through train.py, then a table of means and spreads.
 
-    python -m duhamel.benchmark.study study=darcy [seeds=[0,1,2]] [out=FOLDER]
+    python -m duhamel.benchmark.study study=darcy data=FOLDER [seeds=[0,1,2]] [only=[NAME,...]] [out=FOLDER]
 
 A study is a YAML file in conf/study: arguments that all contenders share, arguments of each contender, and the entries
 of metrics.json to report, or of validation (val/..., the least value along the training). Contenders take turns (seed
-by seed), one process each, alone on the machine; a contender that fails stays in the table with its reason.
+by seed), one process each; a contender that fails stays in the table with its reason. Seconds of the processor are
+those of the whole training, data and tests included: other processes on the machine matter less to them than to
+seconds of the clock. study.json is written anew after each training.
 """
 
 import csv
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -29,11 +32,15 @@ from duhamel.version import __version__
 
 @dataclass(frozen=True)
 class Outcome:
-    """One training. metrics is empty, and reason says why, where it failed; seconds count the whole process."""
+    """One training. metrics is empty, and reason says why, where it failed; seconds count the whole process.
+
+    seconds: of the clock. cpu_seconds: of all its threads on the processor, in user mode.
+    """
 
     contender: str
     seed: int
     seconds: float
+    cpu_seconds: float
     metrics: dict[str, float]
     reason: str = ""
 
@@ -42,16 +49,20 @@ def train(folder: Path, contender: str, seed: int, arguments: Sequence[str]) -> 
     """Runs train.py of the current folder, output to train.txt in the run directory."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "train.py", *arguments, f"seed={seed}", f"hydra.run.dir={folder}"]
-    start = time.perf_counter()
+    start, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     with (folder / "train.txt").open("w") as log:
         code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
     seconds = time.perf_counter() - start
+    cpu_seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used
     if code:
-        lines = [line for line in (folder / "train.txt").read_text().splitlines() if "Error" in line]
-        return Outcome(contender, seed, seconds, {}, (lines or [f"exit status {code}"])[-1])
-    return Outcome(
-        contender, seed, seconds, {**best_validation(folder), **json.loads((folder / "metrics.json").read_text())}
-    )
+        lines = [
+            line
+            for line in (folder / "train.txt").read_text().splitlines()
+            if "Error" in line or line.startswith("error:")
+        ]
+        return Outcome(contender, seed, seconds, cpu_seconds, {}, (lines or [f"exit status {code}"])[-1])
+    metrics = {**best_validation(folder), **json.loads((folder / "metrics.json").read_text())}
+    return Outcome(contender, seed, seconds, cpu_seconds, metrics)
 
 
 def best_validation(folder: Path) -> dict[str, float]:
@@ -63,17 +74,21 @@ def best_validation(folder: Path) -> dict[str, float]:
 
 
 def table(title: str, outcomes: Sequence[Outcome], report: Sequence[str]) -> Table:
-    """Mean and sample standard deviation over seeds, a row a contender."""
-    result = Table("contender", "seeds", *report, "seconds", title=title)
+    """Mean and sample standard deviation over seeds, a row a contender; - for a metric that it does not have."""
+    result = Table("contender", "seeds", *report, "CPU seconds", "seconds", title=title)
     for contender in dict.fromkeys(o.contender for o in outcomes):
         mine = [o for o in outcomes if o.contender == contender]
         good = [o for o in mine if not o.reason]
-        cells = [_spread([o.metrics[key] for o in good]) for key in report] if good else [mine[0].reason] * len(report)
-        result.add_row(contender, f"{len(good)}/{len(mine)}", *cells, _spread([o.seconds for o in mine]))
+        cells = [_spread([o.metrics[key] for o in good if key in o.metrics]) for key in report]
+        cells = cells if good else [mine[0].reason] * len(report)
+        seconds = (_spread([o.cpu_seconds for o in mine]), _spread([o.seconds for o in mine]))
+        result.add_row(contender, f"{len(good)}/{len(mine)}", *cells, *seconds)
     return result
 
 
 def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
     deviation = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.4g}{deviation}"
 
@@ -95,12 +110,16 @@ def record(cfg: DictConfig, outcomes: Sequence[Outcome]) -> dict[str, object]:
 @hydra.main(version_base="1.3", config_path="pkg://duhamel.conf", config_name="study")
 def main(cfg: DictConfig) -> None:
     out, contenders = Path(cfg.out), dict(cfg.study.contenders)
+    if unknown := set(cfg.only or ()) - set(contenders):
+        raise ValueError(f"only={sorted(unknown)}: the study has {sorted(contenders)}")
+    if cfg.only:
+        contenders = {name: contenders[name] for name in cfg.only}
     outcomes: list[Outcome] = []
     for seed in cfg.seeds:
         for name, own in contenders.items():
             arguments = [*cfg.study.arguments, *own]
             outcomes.append(train(out / f"{name}_{seed}", name, seed, arguments))
-    (out / "study.json").write_text(json.dumps(record(cfg, outcomes), indent=2) + "\n")
+            (out / "study.json").write_text(json.dumps(record(cfg, outcomes), indent=2) + "\n")
     Console(width=140).print(table(cfg.study.title, outcomes, list(cfg.study.report)))
     if any(o.reason for o in outcomes):
         raise SystemExit("some trainings failed: see their train.txt")
