@@ -18,6 +18,7 @@ from duhamel.metrics.errors import (
     relative_l2_by_time,
     rmse,
     smae,
+    sobolev,
     srmse,
     vrmse,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "relative_l2_by_time",
     "rmse",
     "smae",
+    "sobolev",
     "srmse",
     "vrmse",
     "well_binned_spectral_mse",

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duhamel.fields import Grid
-from duhamel.metrics.gradients import gradient_energy
+from duhamel.metrics.gradients import sobolev_energy
 from duhamel.metrics.states import Fields, PerChannel, PerState, PerTrajectory, at_least_float32, pair, space_mean
 
 
@@ -148,15 +148,17 @@ def pearson(prediction: Fields, target: Fields, *, eps: float = 1e-7) -> PerChan
 
 
 def h1(prediction: Fields, target: Fields, grid: Grid) -> PerTrajectory:
-    """Relative Sobolev error sqrt(sum |e|^2 + |grad e|^2) / sqrt(sum |y|^2 + |grad y|^2), e = p - y.
+    """Relative Sobolev error of order 1: `sobolev`."""
+    return sobolev(prediction, target, grid, order=1)
 
-    Sums over time, channels and space of one trajectory. The norm is that of the literature, without a length scale: it
-    depends on the length unit of the grid, and on a small domain it is almost the error of the gradient alone.
+
+def sobolev(prediction: Fields, target: Fields, grid: Grid, *, order: int) -> PerTrajectory:
+    """Relative Sobolev error sqrt(sum_j C(s, j) |D^j e|^2) / sqrt(sum_j C(s, j) |D^j y|^2), e = p - y, j <= s = order.
+
+    Sums over time, channels and space of one trajectory; of order 1 sqrt(sum |e|^2 + |grad e|^2) over the same of y,
+    of order 0 `relative_l2`. The norm is that of the literature, without a length scale: it depends on the length unit
+    of the grid, and on a small domain it is almost the error of the highest derivatives alone.
     """
     p, y = pair(prediction, target)
-    e = p - y
-
-    def energy(u: Tensor) -> Tensor:
-        return u.square().flatten(3).mean(3).sum((1, 2)) + gradient_energy(u, grid).sum((1, 2))
-
-    return (energy(e) / energy(y)).sqrt()
+    ratio = sobolev_energy(p - y, grid, order=order).sum((1, 2)) / sobolev_energy(y, grid, order=order).sum((1, 2))
+    return ratio.sqrt()

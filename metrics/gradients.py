@@ -5,6 +5,7 @@ import math
 import torch
 
 from duhamel.fields import Grid
+from duhamel.fields.spectral import derivative
 from duhamel.metrics.states import Fields, PerChannel, at_least_float32, space_mean
 
 
@@ -40,7 +41,31 @@ def gradient_energy(u: Fields, grid: Grid) -> PerChannel:
         if periodic:
             total = total + _spectral_energy(u, axis, extent=grid.extent[axis])
         else:
-            order = 2 if grid.shape[axis] > 2 else 1
-            (slope,) = torch.gradient(u, spacing=grid.spacing[axis], dim=3 + axis, edge_order=order)
-            total = total + space_mean(slope.square())
+            total = total + space_mean(_slope(u, grid, axis).square())
     return total
+
+
+def sobolev_energy(u: Fields, grid: Grid, *, order: int) -> PerChannel:
+    """sum_j C(order, j) mean |D^j u|^2, j <= order, D^j all derivatives of order j; sum (1 + |k|^2)^order |u_hat|^2.
+
+    Derivatives as in `gradient_energy`, one after another; the Nyquist frequency is seen by the last of them alone.
+    """
+    if order < 0:
+        raise ValueError(f"the order of a Sobolev norm must not be negative, got {order}")
+    u = at_least_float32(u)
+    total, channels = space_mean(u.square()), u.shape[2]
+    derivatives = u
+    for j in range(1, order + 1):
+        energy = gradient_energy(derivatives, grid).unflatten(2, (-1, channels)).sum(2)
+        total = total + math.comb(order, j) * energy
+        if j < order:
+            derivatives = torch.cat([_slope(derivatives, grid, axis) for axis in range(grid.ndim)], dim=2)
+    return total
+
+
+def _slope(u: Fields, grid: Grid, axis: int) -> Fields:
+    if grid.periodic[axis]:
+        return derivative(u, grid, axis)
+    edge_order = 2 if grid.shape[axis] > 2 else 1
+    (slope,) = torch.gradient(u, spacing=grid.spacing[axis], dim=3 + axis, edge_order=edge_order)
+    return slope

@@ -32,14 +32,20 @@ class RelativeL2:
         return (error / norm.clamp_min(self.floor)).mean()
 
 
-class RelativeH1:
-    """Mean over samples of the relative Sobolev norm sqrt(||e||^2 + ||grad e||^2) / sqrt(||y||^2 + ||grad y||^2).
+class RelativeSobolev:
+    """Mean over samples of `duhamel.metrics.sobolev`: of order 1 sqrt(||e||^2 + ||grad e||^2) over the same of y.
 
     Not for data with samples that are zero throughout: they have no relative error.
+    order: derivatives that count; each weighs small scales more.
     """
 
+    def __init__(self, *, order: int = 1) -> None:
+        if order < 0:
+            raise ValueError(f"the order of a Sobolev norm must not be negative, got {order}")
+        self.order = order
+
     def __call__(self, prediction: States, target: States, grid: Grid) -> Float[Tensor, ""]:
-        return errors.h1(prediction.float(), target.float(), grid).mean()
+        return errors.sobolev(prediction.float(), target.float(), grid, order=self.order).mean()
 
 
 class NormalisedMSE:
