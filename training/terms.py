@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duhamel.fields import Trajectory, resample, rollout
+from duhamel.fields import Parameters, Trajectory, resample, rollout
 from duhamel.metrics import errors
 from duhamel.operators import Surrogate
 from duhamel.operators.cape import ChannelAttention
@@ -74,14 +74,55 @@ class IntermediateLoss:
     """
 
     def __call__(self, surrogate: Surrogate, batch: Trajectory) -> Float[Tensor, ""]:
-        cape = getattr(surrogate.operator, "conditioning", None)
-        if not isinstance(cape, ChannelAttention):
-            raise ValueError(
-                f"{type(surrogate.operator).__name__} has no CAPE whose estimate could be judged: "
-                "choose operator/conditioning=cape, or leave this term out"
-            )
+        cape = _cape(surrogate)
         normaliser, n_steps = surrogate.normaliser, batch.n_steps
         z = normaliser.encode(batch.u.flatten(0, 1)).unflatten(0, batch.u.shape[:2])
         params = normaliser.encode_parameters(batch.params).repeat_interleave(n_steps)
         estimate = cape.estimate(z[:, :-1].flatten(0, 1), params)
         return errors.relative_l2(estimate[:, None], z[:, 1:].flatten(0, 1)[:, None]).mean()
+
+
+class ParameterGradient:
+    """Mean over samples of (|d y / d p| - slope)^2: CAPE's estimate y is to depend on the parameters, and not wildly.
+
+    |d y / d p| is the root mean square, over space and channels, of the derivative of y to one encoded parameter, by
+    forward differentiation; its squares are added up over the parameters. It is taken at parameters met nowhere in the
+    data: each trajectory's first state with the mean of its own and another trajectory's parameters.
+
+    slope: 4.58 as published, weight 5.16e-4 (training.balance.weights.gradient), for a sum over points that the paper
+        does not spell out; here a mean, of order one.
+    Source: Takamoto, Alesiani and Niepert (2023), CAPE, for one-dimensional data.
+    Raises ValueError where the operator is not conditioned by CAPE.
+    """
+
+    def __init__(self, *, slope: float = 1.0) -> None:
+        if slope < 0:
+            raise ValueError(f"slope must not be negative, got {slope}")
+        self.slope = slope
+
+    def __call__(self, surrogate: Surrogate, batch: Trajectory) -> Float[Tensor, ""]:
+        cape, normaliser = _cape(surrogate), surrogate.normaliser
+        z, params = normaliser.encode(batch.u[:, 0]), normaliser.encode_parameters(batch.params)
+        between = (params.scalars + params.scalars.roll(1, 0)) / 2
+
+        def estimate(scalars: Float[Tensor, "batch param"]) -> Float[Tensor, "batch channel *space"]:
+            return cape.estimate(z, Parameters(scalars, params.fields))
+
+        square = z.new_zeros(len(z))
+        for i in range(between.shape[1]):
+            direction = torch.zeros_like(between)
+            direction[:, i] = 1.0
+            _, slopes = torch.func.jvp(estimate, (between,), (direction,))
+            square = square + slopes.square().flatten(1).mean(1)
+        # The root has no derivative at zero, where a silent attention starts.
+        return ((square + torch.finfo(square.dtype).eps).sqrt() - self.slope).square().mean()
+
+
+def _cape(surrogate: Surrogate) -> ChannelAttention:
+    cape = getattr(surrogate.operator, "conditioning", None)
+    if not isinstance(cape, ChannelAttention):
+        raise ValueError(
+            f"{type(surrogate.operator).__name__} has no CAPE whose estimate could be judged: "
+            "choose operator/conditioning=cape, or leave this term out"
+        )
+    return cape

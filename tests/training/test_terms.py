@@ -8,7 +8,7 @@ from duhamel.operators import CAPE, MgNO, Normaliser, Operator, Surrogate
 from duhamel.pdes import Burgers, Poisson
 from duhamel.solvers import reference_solver, reference_trajectory
 from duhamel.training.balance import FixedWeights, ReLoBRaLo
-from duhamel.training.terms import IntermediateLoss, PhysicsResidual
+from duhamel.training.terms import IntermediateLoss, ParameterGradient, PhysicsResidual
 from tests.operators.problems import line, line_statistics
 
 
@@ -88,6 +88,26 @@ def test_the_intermediate_loss_trains_cape_alone(generator):
     plain = Surrogate(MgNO(line(), width=4, pre=(1, 1)), Normaliser(line()), trained_range={})
     with pytest.raises(ValueError, match="MgNO has no CAPE"):
         IntermediateLoss()(plain, batch)
+
+
+def test_the_penalty_on_slopes_is_that_of_finite_differences(generator):
+    operator = MgNO(line(), width=4, pre=(1, 1), n_layers=1, conditioning=CAPE(width=4, n_modes=4)).double()
+    surrogate = Surrogate(operator, Normaliser(line()).double(), trained_range={})
+    u = torch.randn(3, 2, 1, 32, generator=generator, dtype=torch.float64)
+    p = torch.tensor([[0.1], [0.5], [0.9]], dtype=torch.float64)
+    batch = Trajectory(u, Parameters(p, u.new_zeros(3, 0, 32)), line().grid, 0.1)
+    between, h = (p + p.roll(1, 0)) / 2, 1e-5
+
+    def at(shift):
+        return operator.conditioning.estimate(u[:, 0], Parameters(between + shift, batch.params.fields))
+
+    slope = ((at(h) - at(-h)) / (2 * h)).square().flatten(1).mean(1).sqrt()
+    loss = ParameterGradient(slope=0.3)(surrogate, batch)
+    torch.testing.assert_close(loss, (slope - 0.3).square().mean(), rtol=1e-6, atol=0)
+    loss.backward()
+    assert all(p.grad.abs().max() > 0 for p in operator.conditioning.attentions.parameters())
+    with pytest.raises(ValueError, match="MgNO has no CAPE"):
+        ParameterGradient()(Surrogate(MgNO(line(), pre=(1, 1)), Normaliser(line()), trained_range={}), batch)
 
 
 def test_fixed_weights(generator):
