@@ -61,6 +61,7 @@ class Normaliser(nn.Module):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__()
+        self.quantities = (problem.channels, problem.scalars, problem.coefficients)
         self.channels = Affine(len(problem.channels))
         self.scalars = Affine(len(problem.scalars))
         self.coefficients = Affine(len(problem.coefficients))
@@ -114,6 +115,17 @@ class Normaliser(nn.Module):
 
     def encode_parameters(self, params: Parameters) -> Parameters:
         return Parameters(self.scalars.encode(params.scalars, axis=1), self.coefficients.encode(params.fields, axis=1))
+
+    def check_positive(self, u: State, params: Parameters) -> None:
+        """Raises ValueError where a quantity that is encoded by its logarithm is not positive. Waits for the device."""
+        affines, values = (self.channels, self.scalars, self.coefficients), (u, params.scalars, params.fields)
+        for affine, quantities, tensor in zip(affines, self.quantities, values, strict=True):
+            for q, log, value in zip(quantities, affine.log.tolist(), tensor.unbind(1), strict=True):
+                if log and not bool((value > 0).all()):
+                    raise ValueError(
+                        f"{q.name} must be positive, for its logarithm is taken: its least value is "
+                        f"{value.min().item():g}"
+                    )
 
     def is_identity(self) -> bool:
         """Whether encoded variables are the physical ones, and outputs their increments."""

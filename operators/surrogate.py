@@ -97,10 +97,11 @@ class Surrogate(nn.Module):
             of the same domain.
         params: numbers or tensors by name (a coefficient field has the shape of the grid), or `Parameters`.
         Warns with `OutsideTrainedRange` where a parameter lies outside the range met in training.
-        Raises ValueError for a missing or unknown parameter, a state of the wrong shape, or a rollout that is not
-        finite, naming the step.
+        Raises ValueError for a missing or unknown parameter, one that is not positive though the surrogate takes its
+        logarithm, a state of the wrong shape, or a rollout that is not finite, naming the step.
         """
         state, parameters = self._inputs(u0, params)
+        self.normaliser.check_positive(state, parameters)
         self._warn_outside(parameters)
         there = grid or self.problem.grid.with_shape(tuple(state.shape[2:]))
         with torch.no_grad():

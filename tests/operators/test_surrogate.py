@@ -55,6 +55,19 @@ def test_save_and_load_are_bit_equal(make, tmp_path: Path, generator):
     assert [f.name for f in tmp_path.iterdir()] == ["s.safetensors"]
 
 
+@pytest.mark.parametrize("viscosity", [0.0, -1e-3])
+def test_what_a_logarithm_cannot_take_is_refused(viscosity, generator):
+    """NaN would pass the warning about the trained range unseen."""
+    surrogate = on_a_line()
+    assert surrogate.normaliser.scalars.log.tolist() == [True]
+    with pytest.raises(ValueError, match="viscosity must be positive, for its logarithm is taken"):
+        surrogate.solve(torch.randn(1, 32, generator=generator), {"viscosity": viscosity})
+    permeable = on_a_plane()
+    permeable.normaliser.coefficients.log.fill_(True)
+    with pytest.raises(ValueError, match="permeability must be positive"):
+        permeable.solve(None, {"permeability": torch.zeros(12, 12)})
+
+
 def test_solve_is_the_rollout_in_physical_units(generator):
     surrogate = on_a_line()
     u0 = torch.randn(3, 1, 32, generator=generator)
