@@ -9,10 +9,14 @@ from duhamel.operators.conditioning import (
     FiLM,
     FourierFeatures,
     Raw,
+    Saturated,
     Unconditioned,
 )
 from duhamel.operators.deeponet import DeepONet
 from duhamel.operators.fno import FNO
+from duhamel.operators.graph_kernel import GraphKernelNO
+from duhamel.operators.local_no import LocalNO
+from duhamel.operators.low_rank import LowRankNO
 from duhamel.operators.mgno import MgNO
 from duhamel.operators.neuralop_fno import NeuralopFNO
 from duhamel.operators.neuralop_weights import from_neuraloperator, to_neuraloperator
@@ -24,6 +28,7 @@ from duhamel.operators.sno import SNO
 from duhamel.operators.surrogate import OutsideTrainedRange, Surrogate, load
 from duhamel.operators.transformer import Transformer
 from duhamel.operators.unet import ClassicUNet, UNet
+from duhamel.operators.uno import UNO
 
 __all__ = [
     "CAPE",
@@ -36,6 +41,9 @@ __all__ = [
     "FNO",
     "FiLM",
     "FourierFeatures",
+    "GraphKernelNO",
+    "LocalNO",
+    "LowRankNO",
     "MgNO",
     "NSM",
     "NeuralopFNO",
@@ -46,8 +54,10 @@ __all__ = [
     "Persistence",
     "Raw",
     "SNO",
+    "Saturated",
     "Surrogate",
     "Transformer",
+    "UNO",
     "UNet",
     "Unconditioned",
     "from_neuraloperator",

@@ -40,6 +40,22 @@ class Raw(Embedding):
         return scalars
 
 
+@dataclass(frozen=True)
+class Saturated(Embedding):
+    """1 / (1 + exp(-z)) of each encoded parameter z: p / (1 + p) of a positive p where z = log p.
+
+    In training z = (log p - m) / s with the mean m and the deviation s of log p, for what spans decades: then it is q /
+    (1 + q) with q = (p / exp(m))^(1 / s), which is neither 0 nor 1 all over the trained range, as p / (1 + p) is.
+    Source: Takamoto, Alesiani and Niepert (2023), CAPE, on flows in two dimensions.
+    """
+
+    def width(self, n_params: int) -> int:
+        return n_params
+
+    def __call__(self, scalars: Scalars) -> Features:
+        return torch.sigmoid(scalars)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FourierFeatures(Embedding):
     """p, sin(2^j pi p / period) and cos(2^j pi p / period), j < n_frequencies, for each encoded parameter p.

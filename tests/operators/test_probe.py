@@ -10,7 +10,6 @@ from torch import nn
 
 from duhamel.operators import CAPE, FNO, FiLM, MgNO, Operator, Unconditioned, UNet
 from duhamel.operators.probe import (
-    circle,
     commutes_with_shifts,
     converges_under_refinement,
     every_tensor_is_used,
@@ -19,6 +18,7 @@ from duhamel.operators.probe import (
     main,
     registered,
 )
+from duhamel.operators.probed import circle
 
 # Small ones; an operator without an entry is probed with its defaults.
 SMALL = {
@@ -29,6 +29,10 @@ SMALL = {
     "ClassicUNet": {"width": 4, "n_levels": 2},
     "DeepONet": {"width": 8, "n_sensors": 4, "n_basis": 4, "n_frequencies": 2},
     "Transformer": {"width": 8, "n_layers": 1, "n_heads": 2, "n_frequencies": 2},
+    "UNO": {"n_modes": 8, "width": 4, "multipliers": (1, 2)},
+    "LocalNO": {"n_modes": 8, "width": 4, "n_layers": 2},
+    "LowRankNO": {"width": 4, "n_layers": 2, "rank": 2, "n_frequencies": 2},
+    "GraphKernelNO": {"width": 4, "n_layers": 2, "hidden": 8},
     "PODRegression": {"rank": 4},
     "NSM": {"modes": 9, "time_modes": 4, "width": 6, "n_layers": 2},
 }
@@ -43,7 +47,8 @@ def test_conformance(name):
 
 COMPILE = """
 from functools import partial
-from duhamel.operators.probe import circle, compiles, registered
+from duhamel.operators.probe import compiles, registered
+from duhamel.operators.probed import circle
 for name, small in {small}.items():
     finding = compiles(partial(registered()[name], **small), circle(32), backend="eager")
     print(name, finding.passed, finding.detail)
