@@ -35,9 +35,10 @@ FRESH = [
 SIZES = {
     "darcy_mgno": ["operator.width=4", "operator.pre=[1,1]"],
     "poisson_nsm": [*FRESH, "dataset.shape=[8,8]"],
+    "navier_stokes_nsm": [*FRESH, "operator.time_modes=4", "dataset.shape=[16,16]", "trainer.max_steps=3"],
     "reaction_nsm": [*FRESH, "operator.time_modes=4", "dataset.shape=[64]", "dataset.refine=2", "trainer.max_steps=3"],
 }
-ONE_STEP = {"darcy_fno", "darcy_lognormal", "darcy_mgno", "poisson_nsm", "reaction_nsm"}
+ONE_STEP = {"darcy_fno", "darcy_lognormal", "darcy_mgno", "navier_stokes_nsm", "poisson_nsm", "reaction_nsm"}
 HEADER = "# python train.py +experiment="
 # Experiments of other programs (duhamel.inverse) are run by their own tests.
 NAMES = sorted(
@@ -113,6 +114,7 @@ def files(tmp_path_factory) -> dict[str, list[str]]:
         "darcy_mgno": [f"dataset.path={darcy}", "dataset.fractions=[0.8,0.1,0.1]"],
         "darcy_lognormal": [f"dataset.path={darcy}", "operator.n_modes_out=4"],
         "pdebench": [f"dataset.path=[{','.join(map(str, pdebench))}]"],
+        "navier_stokes_nsm": [],
         "poisson_nsm": [],
         "reaction_nsm": [],
         "well": [f"dataset.path={folder / 'well'}", "dataset.window=4"],

@@ -22,6 +22,7 @@ SMALL = {
     "mgno_darcy_rough": MGNO,
     "mgno_darcy_smooth": MGNO,
     "mgno_navier_stokes": [*MGNO, "dataset.n_times=4"],
+    "nsm_navier_stokes": [*NSM, "operator.time_modes=4", "dataset.shape=[16,16]", "dataset.substeps=100"],
     "nsm_poisson": [*NSM, "dataset.shape=[8,8]"],
     "nsm_reaction": [*NSM, "operator.time_modes=4", "dataset.shape=[64]", "dataset.refine=2"],
 }
