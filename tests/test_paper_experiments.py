@@ -18,7 +18,10 @@ QUICK = ["trainer.max_epochs=1", "trainer.max_steps=3", "trainer.enable_progress
 # Less of everything but the layout: levels, norms and conditions stay.
 MGNO = ["operator.width=4", "operator.n_layers=2", "operator.pre=[1,1,2]", "dataset.batch_size=4"]
 NSM = ["operator.width=4", "operator.n_layers=1", "operator.modes=5", "dataset.n_test=2", "dataset.steps_per_epoch=3"]
+CAPE = ["operator.width=4", "operator.n_modes=8", "operator.conditioning.n_modes=4", "dataset.batch_size=4"]
 SMALL = {
+    "cape_advection": [*CAPE, "dataset.space_stride=2"],
+    "cape_burgers": [*CAPE, "dataset.space_stride=2"],
     "mgno_darcy_rough": MGNO,
     "mgno_darcy_smooth": MGNO,
     "mgno_navier_stokes": [*MGNO, "dataset.n_times=4"],
@@ -38,7 +41,8 @@ def files(tmp_path_factory) -> dict[str, list[str]]:
     folder = tmp_path_factory.mktemp("paper")
     darcy = f"dataset.path={generated(folder, 'darcy', 'shape=[16,16]', 'refine=2')}"
     flow = f"dataset.path={generated(folder, 'heat', 'shape=[16,16]', 'n_steps=4')}"
-    return {"mgno_darcy_rough": [darcy], "mgno_darcy_smooth": [darcy], "mgno_navier_stokes": [flow]}
+    line = f"dataset.path={generated(folder, 'advection', 'shape=[64]', 'n_steps=4')}"
+    return {"cape_advection": [line], "cape_burgers": [line], "mgno_darcy_rough": [darcy], "mgno_darcy_smooth": [darcy], "mgno_navier_stokes": [flow]}
 
 
 @pytest.mark.parametrize("name", NAMES)

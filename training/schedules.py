@@ -26,6 +26,13 @@ def exponential(optimizer: Optimizer, total_steps: int, *, final: float = 1e-3) 
     return LambdaLR(optimizer, lambda step: final ** (step / max(1, total_steps)))
 
 
+def staircase(optimizer: Optimizer, total_steps: int, *, n_stages: int = 5, factor: float = 0.5) -> LRScheduler:
+    """The rate times `factor` after each of `n_stages` equal parts of the training."""
+    if n_stages < 1 or not 0 < factor <= 1:
+        raise ValueError(f"n_stages {n_stages} must be positive and factor {factor} in (0, 1]")
+    return LambdaLR(optimizer, lambda step: factor ** min(n_stages * step // max(1, total_steps), n_stages - 1))
+
+
 def one_cycle(
     optimizer: Optimizer, total_steps: int, *, rise: float = 0.3, start: float = 25.0, end: float = 1e4
 ) -> LRScheduler:

@@ -112,7 +112,7 @@ class ParameterGradient:
         for i in range(between.shape[1]):
             direction = torch.zeros_like(between)
             direction[:, i] = 1.0
-            _, slopes = torch.func.jvp(estimate, (between,), (direction,))
+            slopes = torch.func.jvp(estimate, (between,), (direction,))[1]
             square = square + slopes.square().flatten(1).mean(1)
         # The root has no derivative at zero, where a silent attention starts.
         return ((square + torch.finfo(square.dtype).eps).sqrt() - self.slope).square().mean()

@@ -1,8 +1,10 @@
 """Horizons over a training."""
 
 import pytest
+import torch
 
 from duhamel.training.curriculum import FullRollout, Linear, LossGated, OneStep, Staged, Tanh
+from duhamel.training.schedules import staircase
 
 SCHEDULES = [
     OneStep(),
@@ -53,6 +55,18 @@ def test_a_gated_horizon_resumes_where_it_was():
     for curriculum in (gated, resumed):
         curriculum.observe(0.5)
     assert resumed.horizon(0.5, 64) == gated.horizon(0.5, 64) == 4
+
+
+def test_a_staircase_halves_the_rate_after_equal_parts():
+    """CAPE's: by one half every 20 of 100 epochs."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3e-3)
+    scheduler = staircase(optimizer, 100, n_stages=5)
+    rates = []
+    for _ in range(100):
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    assert rates == [3e-3 / 2 ** (step // 20) for step in range(100)]
 
 
 def test_wrong_schedules_are_refused():
