@@ -42,7 +42,13 @@ def files(tmp_path_factory) -> dict[str, list[str]]:
     darcy = f"dataset.path={generated(folder, 'darcy', 'shape=[16,16]', 'refine=2')}"
     flow = f"dataset.path={generated(folder, 'heat', 'shape=[16,16]', 'n_steps=4')}"
     line = f"dataset.path={generated(folder, 'advection', 'shape=[64]', 'n_steps=4')}"
-    return {"cape_advection": [line], "cape_burgers": [line], "mgno_darcy_rough": [darcy], "mgno_darcy_smooth": [darcy], "mgno_navier_stokes": [flow]}
+    return {
+        "cape_advection": [line],
+        "cape_burgers": [line],
+        "mgno_darcy_rough": [darcy],
+        "mgno_darcy_smooth": [darcy],
+        "mgno_navier_stokes": [flow],
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,60 @@
+"""What studies report: tables of failures and gaps, finer grids, numerical solvers beside a surrogate."""
+
+import math
+
+import pytest
+import torch
+from rich.console import Console
+
+from duhamel.benchmark.per_solve import error_of, solves
+from duhamel.benchmark.resolution import interpolated, zero_shot
+from duhamel.benchmark.study import Outcome, table
+from duhamel.fields import Parameters, Trajectory
+from duhamel.operators import Normaliser, Persistence, PODRegression, Surrogate
+from duhamel.pdes import FisherKPP, Poisson, Uniform
+from duhamel.solvers import reference_trajectory
+from tests.operators.problems import line
+
+
+def test_a_table_has_spreads_gaps_and_reasons():
+    outcomes = [
+        Outcome("good", 0, 2.0, 1.0, {"a": 1.0}),
+        Outcome("good", 1, 4.0, 3.0, {"a": 3.0}),
+        Outcome("bad", 0, 1.0, 1.0, {}, "error: no such file"),
+    ]
+    console = Console(width=160, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(table("t", outcomes, ["a", "b"]))
+    rows = [line.split("│") for line in console.export_text().splitlines() if "good" in line or "bad" in line]
+    cells = {row[1].strip(): [cell.strip() for cell in row[2:-1]] for row in rows}
+    assert cells["good"] == ["2/2", "2 ± 1.4", "-", "2 ± 1.4", "3 ± 1.4"]
+    assert cells["bad"][:2] == ["0/1", "error: no such file"]
+
+
+def at_rest(n: int) -> Trajectory:
+    x = line(n).grid.coordinates(dtype=torch.float32)[0]
+    u = torch.sin(2 * math.pi * x) + torch.cos(6 * math.pi * x)
+    params = Parameters(torch.ones(1, 1), torch.zeros(1, 0, n))
+    return Trajectory(u.expand(1, 4, 1, n), params, line(n).grid, 0.1)
+
+
+def test_states_at_rest_are_exact_on_every_grid_and_a_refusal_is_no_error():
+    surrogate = Surrogate(Persistence(line(16)), Normaliser(line(16)), trained_range={})
+    assert zero_shot(surrogate, at_rest(64)) == 0
+    assert interpolated(surrogate, at_rest(16), at_rest(64)) < 1e-6
+    bound = Surrogate(PODRegression(line(16), rank=2), Normaliser(line(16)), trained_range={})
+    assert zero_shot(bound, at_rest(16)) is not None
+    assert zero_shot(bound, at_rest(64)) is None
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_the_ladder_of_solvers_reaches_the_reference(steady, generator):
+    pde = Poisson() if steady else FisherKPP(diffusivity=Uniform(0.01, 0.01), growth_rate=Uniform(1.0, 1.0))
+    grid, dt = pde.grid((32, 32) if steady else (64,)), 0.0 if steady else 0.5
+    u0, params = pde.sample_initial(grid, 2, generator), pde.sample_params(grid, 2, generator)
+    u = reference_trajectory(pde, u0, params, grid, dt, 1, substeps=1 if steady else 400)
+    batch = Trajectory(u, params, grid, dt)
+    errors = {name: error(solve()) for name, solve, error in solves(pde, batch)}
+    assert error_of(u[:, -1], batch) == 0
+    assert min(errors.values()) < 1e-9
+    first = next(iter(errors.values()))
+    assert first > 1e-3, "the cheapest must not be exact"
