@@ -1,12 +1,13 @@
 """Trainings side by side: every contender on every seed through train.py, then a table of means and spreads.
 
-    python -m duhamel.benchmark.study study=darcy data=FOLDER [seeds=[0,1,2]] [only=[NAME,...]] [out=FOLDER]
+    python -m duhamel.benchmark.study study=darcy data=FOLDER [seeds=[0,1]] [only=[NAME,...]] [out=FOLDER] [resume=true]
 
 A study is a YAML file in conf/study: arguments that all contenders share, arguments of each contender, and the entries
 of metrics.json to report, or of validation (val/..., the least value along the training). Contenders take turns (seed
 by seed), one process each; a contender that fails stays in the table with its reason. Seconds of the processor are
 those of the whole training, data and tests included: other processes on the machine matter less to them than to
-seconds of the clock. study.json is written anew after each training.
+seconds of the clock. study.json is written anew after each training; with resume=true the trainings in it that ended
+well, with the arguments that they would have now, are not done again.
 """
 
 import csv
@@ -20,6 +21,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import hydra
 import torch
@@ -34,7 +36,7 @@ from duhamel.version import __version__
 class Outcome:
     """One training. metrics is empty, and reason says why, where it failed; seconds count the whole process.
 
-    seconds: of the clock. cpu_seconds: of all its threads on the processor, in user mode.
+    seconds: of the clock. cpu_seconds: of all its threads on the processor, in user mode. commit: of the code that ran.
     """
 
     contender: str
@@ -43,6 +45,7 @@ class Outcome:
     cpu_seconds: float
     metrics: dict[str, float]
     reason: str = ""
+    commit: str = ""
 
 
 def train(folder: Path, contender: str, seed: int, arguments: Sequence[str]) -> Outcome:
@@ -60,9 +63,31 @@ def train(folder: Path, contender: str, seed: int, arguments: Sequence[str]) -> 
             for line in (folder / "train.txt").read_text().splitlines()
             if "Error" in line or line.startswith("error:")
         ]
-        return Outcome(contender, seed, seconds, cpu_seconds, {}, (lines or [f"exit status {code}"])[-1])
+        reason = (lines or [f"exit status {code}"])[-1]
+        return Outcome(contender, seed, seconds, cpu_seconds, {}, reason, commit())
     metrics = {**best_validation(folder), **json.loads((folder / "metrics.json").read_text())}
-    return Outcome(contender, seed, seconds, cpu_seconds, metrics)
+    return Outcome(contender, seed, seconds, cpu_seconds, metrics, commit=commit())
+
+
+def commit() -> str:
+    """The revision that is checked out."""
+    return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+
+
+def earlier(out: Path, study: dict[str, Any]) -> dict[tuple[str, int], Outcome]:
+    """Trainings of a study.json that ended well with the arguments of this study, by contender and seed."""
+    if not (out / "study.json").is_file():
+        return {}
+    written = json.loads((out / "study.json").read_text())
+    if written["study"]["arguments"] != study["arguments"]:
+        return {}
+    theirs, ours = written["study"]["contenders"], study["contenders"]
+    found = (Outcome(**entry) for entry in written["outcomes"])
+    return {
+        (o.contender, o.seed): o
+        for o in found
+        if not o.reason and o.contender in ours and theirs[o.contender] == ours[o.contender]
+    }
 
 
 def best_validation(folder: Path) -> dict[str, float]:
@@ -95,12 +120,10 @@ def _spread(values: Sequence[float]) -> str:
 
 def record(cfg: DictConfig, outcomes: Sequence[Outcome]) -> dict[str, object]:
     """All that the table shows, and on what it was measured."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     return {
         "study": OmegaConf.to_container(cfg.study, resolve=True),
         "outcomes": [asdict(o) for o in outcomes],
         "version": __version__,
-        "commit": commit,
         "torch": torch.__version__,
         "threads": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
@@ -114,11 +137,13 @@ def main(cfg: DictConfig) -> None:
         raise ValueError(f"only={sorted(unknown)}: the study has {sorted(contenders)}")
     if cfg.only:
         contenders = {name: contenders[name] for name in cfg.only}
+    study: Any = OmegaConf.to_container(cfg.study, resolve=True)
+    done = earlier(out, study) if cfg.resume else {}
     outcomes: list[Outcome] = []
     for seed in cfg.seeds:
         for name, own in contenders.items():
             arguments = [*cfg.study.arguments, *own]
-            outcomes.append(train(out / f"{name}_{seed}", name, seed, arguments))
+            outcomes.append(done.get((name, seed)) or train(out / f"{name}_{seed}", name, seed, arguments))
             (out / "study.json").write_text(json.dumps(record(cfg, outcomes), indent=2) + "\n")
     Console(width=140).print(table(cfg.study.title, outcomes, list(cfg.study.report)))
     if any(o.reason for o in outcomes):

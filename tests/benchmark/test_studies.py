@@ -1,6 +1,8 @@
 """What studies report: tables of failures and gaps, finer grids, numerical solvers beside a surrogate."""
 
+import json
 import math
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from rich.console import Console
 
 from duhamel.benchmark.per_solve import error_of, solves
 from duhamel.benchmark.resolution import interpolated, zero_shot
-from duhamel.benchmark.study import Outcome, table
+from duhamel.benchmark.study import Outcome, earlier, table
 from duhamel.fields import Parameters, Trajectory
 from duhamel.operators import Normaliser, Persistence, PODRegression, Surrogate
 from duhamel.pdes import FisherKPP, Poisson, Uniform
@@ -28,6 +30,18 @@ def test_a_table_has_spreads_gaps_and_reasons():
     cells = {row[1].strip(): [cell.strip() for cell in row[2:-1]] for row in rows}
     assert cells["good"] == ["2/2", "2 ± 1.4", "-", "2 ± 1.4", "3 ± 1.4"]
     assert cells["bad"][:2] == ["0/1", "error: no such file"]
+
+
+def test_an_interrupted_study_keeps_what_it_would_do_again_in_the_same_way(tmp_path):
+    study = {"arguments": ["a=1"], "contenders": {"x": ["b=1"], "y": ["b=2"], "z": []}}
+    outcomes = [Outcome("x", 0, 2.0, 1.0, {"a": 1.0}), Outcome("y", 0, 2.0, 1.0, {"a": 1.0})]
+    outcomes.append(Outcome("z", 0, 1.0, 1.0, {}, "error: killed"))
+    assert earlier(tmp_path, study) == {}
+    written = {"study": study, "outcomes": [asdict(o) for o in outcomes]}
+    (tmp_path / "study.json").write_text(json.dumps(written))
+    changed = {**study, "contenders": {**study["contenders"], "y": ["b=3"]}}
+    assert earlier(tmp_path, changed) == {("x", 0): outcomes[0]}
+    assert earlier(tmp_path, {**study, "arguments": ["a=2"]}) == {}
 
 
 def at_rest(n: int) -> Trajectory:
