@@ -47,8 +47,9 @@ wheel: $(STAMP) ## build the wheel, install it elsewhere, look inside
 unit: $(STAMP) ## all other tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest --ignore=tests/test_packaging.py --numprocesses=auto
 
-quickstart: $(STAMP) data/burgers.hdf5 ## data from the reference solver, train, evaluate
+quickstart: $(STAMP) data/burgers.hdf5 ## data from the reference solver, train, evaluate, compare with the solver
 	$(BIN)/python train.py +experiment=burgers_fno
+	$(BIN)/python -m duhamel.benchmark +experiment=quick
 
 # Order-only: a newer lock file is no reason to make the data again.
 data/burgers.hdf5: | $(STAMP)

@@ -16,7 +16,7 @@ from duhamel.operators import Normaliser, Surrogate
 from duhamel.operators.card import trained_range
 from duhamel.training.figures import write_figures
 from duhamel.training.precision import check_precision
-from duhamel.training.run import best_checkpoint, open_run, resumed_from
+from duhamel.training.run import best_checkpoint, clocked, open_run, resumed_from
 
 
 @reported
@@ -48,11 +48,11 @@ def train(cfg: DictConfig, run: Path, checkpoint: Path | None) -> float:
     callbacks = list(instantiate(cfg.callbacks).values())
     trainer = instantiate(cfg.trainer)(callbacks=callbacks, logger=list(instantiate(cfg.logger).values()))
     check_precision(str(trainer.precision), trainer.strategy.root_device)
-    operator.fit(data.train_dataloader(), surrogate.normaliser)
-    if list(operator.parameters()):
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    with clocked(surrogate, data.amount, resumed=checkpoint is not None):
+        operator.fit(data.train_dataloader(), surrogate.normaliser)
+        if list(operator.parameters()):
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     trainer.test(module, datamodule=data, ckpt_path=best_checkpoint(trainer), weights_only=True)
-
     metrics = module.test_metrics()
     error, baseline = metrics["test/rollout_relative_l2"], metrics["test/persistence_relative_l2"]
     if trainer.is_global_zero:

@@ -18,6 +18,14 @@ class Times:
     def median(self) -> float:
         return statistics.median(self.seconds)
 
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """Of a single repeat its own value, twice."""
+        if len(self.seconds) == 1:
+            return self.seconds[0], self.seconds[0]
+        low, _, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
+        return low, high
+
     def over(self, other: "Times") -> tuple[float, float, float]:
         """How many times longer than `other`: quartile, median, quartile of the ratios of neighbouring rounds."""
         ratios = [a / b for a, b in zip(self.seconds, other.seconds, strict=True)]
@@ -25,22 +33,66 @@ class Times:
         return low, middle, high
 
 
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How long to measure: at least `least` repeats, at most `repeats`, and `seconds` in all as far as these allow.
+
+    warm_up: calls before the first repeat; a call that takes long gets fewer, at least one.
+    """
+
+    warm_up: int = 10
+    repeats: int = 30
+    least: int = 5
+    seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.least <= self.repeats or self.warm_up < 1 or self.seconds <= 0:
+            raise ValueError(f"needs 1 <= least <= repeats, warm_up >= 1 and seconds > 0, got {self}")
+
+    def repeats_of(self, seconds: float) -> int:
+        """Of a call that takes so long."""
+        return max(self.least, min(self.repeats, int(self.seconds / max(seconds, 1e-9))))
+
+
+def spread_out(
+    contenders: Mapping[str, Callable[[], object]], protocol: Protocol, device: torch.device
+) -> dict[str, Times]:
+    """In turn, and spread over all rounds: a contender of few repeats has them as far apart as one of many.
+
+    So a change of the machine's mood meets all of them here too. Each is warmed up first.
+    """
+    counts = {}
+    for name, run in contenders.items():
+        first = timed(run, device)
+        for _ in range(min(protocol.warm_up, max(1, int(0.5 * protocol.seconds / max(first, 1e-9))))):
+            first = timed(run, device)
+        counts[name] = protocol.repeats_of(first)
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    n_rounds = max(counts.values(), default=0)
+    for i in range(n_rounds):
+        for name, run in contenders.items():
+            if (i + 1) * counts[name] // n_rounds > i * counts[name] // n_rounds:
+                seconds[name].append(timed(run, device))
+    return {name: Times(tuple(s)) for name, s in seconds.items()}
+
+
+def timed(run: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call, the device's work included."""
+    _synchronise(device)
+    start = time.perf_counter()
+    run()
+    _synchronise(device)
+    return time.perf_counter() - start
+
+
 def in_turn(
     contenders: Mapping[str, Callable[[], object]], *, repeats: int, warm_up: int, device: torch.device
 ) -> dict[str, Times]:
     """Runs all contenders once a round, so that a change of the machine's mood meets all of them."""
-
-    def timed(run: Callable[[], object]) -> float:
-        _synchronise(device)
-        start = time.perf_counter()
-        run()
-        _synchronise(device)
-        return time.perf_counter() - start
-
     for run in contenders.values():
         for _ in range(warm_up):
             run()
-    rounds = [{name: timed(run) for name, run in contenders.items()} for _ in range(repeats)]
+    rounds = [{name: timed(run, device) for name, run in contenders.items()} for _ in range(repeats)]
     return {name: Times(tuple(r[name] for r in rounds)) for name in contenders}
 
 

@@ -140,6 +140,15 @@ class HDF5DataModule(lightning.LightningDataModule):
         ]
         return {**self._split.to_dict(), "n_samples": self.n_samples, "files": files, "data_hash": self.data_hash}
 
+    @property
+    def amount(self) -> dict[str, int]:
+        """How many trajectories the files hold, and steps of the longest: what the data cost is counted by."""
+        sources = self._sources
+        return {
+            "n_trajectories": sum(s.n_trajectories for s in sources),
+            "n_steps": max(s.n_times for s in sources) - 1,
+        }
+
     @cached_property
     def statistics(self) -> Statistics:
         """Moments of the training trajectories, read once when first asked for.

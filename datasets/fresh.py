@@ -60,6 +60,8 @@ class FreshDataModule(lightning.LightningDataModule):
         self.data_hash = "fresh"
         self.provenance: dict[str, Any] = {"equation": pde.name, "seed": seed, "solver": dict(self.solve)}
         self.split = {"fresh": {"seed": seed, "batch_size": batch_size, "shape": list(shape), "dt": self.dt}}
+        # Nothing is solved for the training; what validates and tests is no part of its cost.
+        self.amount = {"n_trajectories": 0, "n_steps": n_steps}
         self._solved: dict[int, Trajectory] = {}
 
     def setup(self, stage: str | None = None) -> None:

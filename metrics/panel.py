@@ -146,6 +146,14 @@ class Panel:
             figures["one_step_relative_l2"] = self._gathered("one_step").mean()
         return {name: float(value) for name, value in figures.items()}
 
+    def by_sample(self) -> dict[str, Float[Tensor, "batch ..."]]:
+        """Every figure of each sample, in the order they came, in float64 on the CPU; names as in `compute`, bare.
+
+        Averages that are not means (medians, intervals, bins) are taken from these.
+        """
+        self._need_rollouts()
+        return {name: self._gathered(name) for name in self._values if name != "one_step"}
+
     def on_cpu(self) -> "Panel":
         """The same figures, in the memory of the host."""
         other = copy.copy(self)

@@ -20,7 +20,8 @@ class Card:
     operator: `_target_` (a class of `duhamel.operators`) and its constructor arguments.
     trained_range: least and greatest value of each scalar, coefficient and channel in the training split.
     metrics: test metrics, as in metrics.json.
-    data: what is known about the training data (hash, files, numerical error of the reference).
+    data: what is known about the training data (hash, files, numerical error of the reference), and under `cost` how
+        many trajectories there are and how long the training took (null where it was resumed).
     """
 
     problem: dict[str, Any]

@@ -63,6 +63,10 @@ class Surrogate(nn.Module):
         """Records test metrics in the card."""
         self.description = replace(self.description, metrics={**self.description.metrics, **metrics})
 
+    def add_cost(self, cost: Mapping[str, float | int | str | None]) -> None:
+        """Records in the card's `data` what data and training took."""
+        self.description = replace(self.description, data={**self.description.data, "cost": dict(cost)})
+
     def on(self, grid: Grid) -> "Surrogate":
         """The same surrogate, weights shared, for states on another grid."""
         if grid == self.problem.grid:

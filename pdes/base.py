@@ -45,6 +45,11 @@ class PDE(ABC):
                     f"values from {float(values.min()):g} to {float(values.max()):g}"
                 )
 
+    @property
+    def lyapunov_exponent(self) -> float | None:
+        """Rate at which neighbouring solutions part, in inverse units of time; None where none is stated."""
+        return None
+
     @abstractmethod
     def grid(self, shape: tuple[int, ...]) -> Grid:
         """The default domain, sampled by `shape` points."""

@@ -79,6 +79,11 @@ class Lorenz96(_Ring):
     ) -> Float[Tensor, "batch channel *space"]:
         return _advection(u) - u + per_sample(params.scalars[:, 0], u)
 
+    @property
+    def lyapunov_exponent(self) -> float | None:
+        """Of 40 sites at F = 8."""
+        return 1.7
+
     def climate(self, x: Float[Tensor, "batch channel site"]) -> tuple[Tensor, Parameters]:
         return 2.3 + 3.6 * x, _constant(x, 8.0)
 

@@ -81,6 +81,8 @@ def files(tmp_path_factory) -> dict[str, list[str]]:
         generated(well / part, "advection", *line[:2], f"seed={seed}")
     advection = generated(folder, "advection", *line[:2])
     darcy = generated(folder, "darcy", "shape=[8,8]", "refine=2")
+    flow = ["pde.viscosity.low=0.01", "pde.viscosity.high=0.01", "pde.initial.n_modes=3"]
+    turbulence = generated(folder, "navier_stokes", "shape=[16,16]", "n_steps=3", *flow)
     pdebench = []
     for nu, decay in (("0.1", 1.0), ("0.4", 2.0)):
         pdebench.append(folder / f"1D_Burgers_Sols_Nu{nu}.hdf5")
@@ -113,6 +115,7 @@ def files(tmp_path_factory) -> dict[str, list[str]]:
         "darcy_fno": [f"dataset.path={darcy}"],
         "darcy_mgno": [f"dataset.path={darcy}", "dataset.fractions=[0.8,0.1,0.1]"],
         "darcy_lognormal": [f"dataset.path={darcy}", "operator.n_modes_out=4"],
+        "navier_stokes_fno": [f"dataset.path={turbulence}"],
         "pdebench": [f"dataset.path=[{','.join(map(str, pdebench))}]"],
         "navier_stokes_nsm": [],
         "poisson_nsm": [],

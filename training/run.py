@@ -2,8 +2,10 @@
 
 import logging
 import os
+import platform
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 
+from duhamel.operators import Surrogate
 from duhamel.training.checkpoints import previous
 from duhamel.training.resume import LAST
 
@@ -74,6 +77,19 @@ def open_run(run: Path, cfg: DictConfig, checkpoint: Path | None) -> Iterator[No
             yield
     except Timeout as error:
         raise ValueError(f"{run}: another run is writing here; wait for it, or choose another hydra.run.dir") from error
+
+
+@contextmanager
+def clocked(surrogate: Surrogate, amount: Mapping[str, int], *, resumed: bool) -> Iterator[None]:
+    """The surrogate's card learns what was spent: data (`amount`), seconds of the training, processor and threads.
+
+    A resumed run does not know what went before: its seconds are null.
+    """
+    start = time.perf_counter()
+    yield
+    seconds = None if resumed else round(time.perf_counter() - start, 3)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
+    surrogate.add_cost({**amount, "training_seconds": seconds, "device": device, "threads": torch.get_num_threads()})
 
 
 def best_checkpoint(trainer: Trainer) -> str | None:

@@ -79,6 +79,15 @@ def test_means_equal_pdebench(shared_data: Path, case: str) -> None:
         torch.testing.assert_close(value, published[name], rtol=1e-5, atol=0, equal_nan=True)
 
 
+@pytest.mark.parametrize("case", ["1d", "2d", "3d"])
+def test_vrmse_equals_the_formula_of_the_well(shared_data: Path, case: str) -> None:
+    """Their code is not run here: sqrt(mean e^2 / (std^2 + 1e-7)), the deviation unbiased as torch.std has it."""
+    _, prediction, target = pdebench(shared_data, case)
+    p, y = (u.flatten(3).numpy() for u in (prediction, target))
+    golden = np.sqrt(np.mean((p - y) ** 2, axis=3) / (np.std(y, axis=3, ddof=1) ** 2 + 1e-7))
+    np.testing.assert_allclose(metrics.vrmse(prediction, target).numpy(), golden, rtol=1e-6)
+
+
 def apebench(folder: Path, case: str) -> tuple[dict[str, float], Tensor, Tensor]:
     with np.load(folder / "golden" / "exponax_apebench_metrics.npz") as file:
         prefix = f"{case}/mean_"

@@ -1,0 +1,124 @@
+"""Rollouts that move: lines in one dimension, images in two, a slider for time."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float
+from numpy import ndarray
+from plotly.subplots import make_subplots
+
+from duhamel.benchmark.plots import COLOURS, GREY, styled
+from duhamel.benchmark.rollouts import Rollouts, Shown
+
+DIFFERENCE = "difference"
+
+
+def animation(rollouts: Rollouts, shown: Shown) -> go.Figure:
+    """One sample; with a slider where it has more than one state."""
+    return _lines(rollouts, shown) if len(rollouts.axes) == 1 else _images(rollouts, shown)
+
+
+def _lines(rollouts: Rollouts, shown: Shown) -> go.Figure:
+    x = rollouts.axes[0].astype(np.float32)
+
+    def traces(step: int) -> list[go.Scatter]:
+        made = []
+        for i, (name, states) in enumerate(shown.states.items()):
+            style = {"color": "black", "width": 3} if i == 0 else {"color": (*COLOURS, GREY)[i - 1], "dash": "dash"}
+            made.append(go.Scatter(x=x, y=states[step], name=name, mode="lines", line=style))
+        return made
+
+    figure = go.Figure(traces(0))
+    truth = next(iter(shown.states.values()))
+    margin = 0.08 * float(np.ptp(truth)) or 1.0
+    styled(figure, height=440, x="x", y=rollouts.channel)
+    figure.update_yaxes(range=[float(truth.min()) - margin, float(truth.max()) + margin])
+    return _moving(figure, rollouts, lambda step: traces(step))
+
+
+def _images(rollouts: Rollouts, shown: Shown) -> go.Figure:
+    panels = _panels(shown)
+    rows = -(-len(panels) // 2)
+    figure = make_subplots(rows, 2, subplot_titles=list(panels), horizontal_spacing=0.08, vertical_spacing=0.12)
+    truth = shown.states["truth"]
+    widest = max((float(np.abs(p).max()) for n, p in panels.items() if n.startswith(DIFFERENCE)), default=1.0) or 1.0
+    scales = {"v": (float(truth.min()), float(truth.max())), "d": (-widest, widest)}
+
+    def traces(step: int) -> list[go.Heatmap]:
+        made = []
+        for i, (name, states) in enumerate(panels.items()):
+            difference = name.startswith(DIFFERENCE)
+            low, high = scales["d" if difference else "v"]
+            made.append(
+                go.Heatmap(
+                    x=rollouts.axes[0].astype(np.float32),
+                    y=rollouts.axes[1].astype(np.float32),
+                    z=states[min(step, len(states) - 1)].T,
+                    zmin=low,
+                    zmax=high,
+                    colorscale="RdBu_r" if difference else "Viridis",
+                    showscale=i == 0 or difference,
+                    colorbar=_bar(difference),
+                    xaxis=f"x{i + 1 if i else ''}",
+                    yaxis=f"y{i + 1 if i else ''}",
+                    hovertemplate="x %{x:.3g}, y %{y:.3g}: %{z:.4g}<extra>" + name + "</extra>",
+                )  # fmt: skip
+            )
+        return made
+
+    figure.add_traces(traces(0))
+    styled(figure, height=300 * rows + 130, x="", y="")
+    figure.update_layout(margin={"l": 30, "r": 10, "t": 34, "b": 40})
+    figure.update_annotations(font={"size": 12})
+    for i in range(len(panels)):
+        axis = str(i + 1) if i else ""
+        figure.update_layout({f"yaxis{axis}": {"scaleanchor": f"x{axis}", "constrain": "domain"}})
+        figure.update_layout({f"xaxis{axis}": {"constrain": "domain", "showticklabels": False}})
+        figure.update_layout({f"yaxis{axis}": {"showticklabels": False}})
+    return _moving(figure, rollouts, lambda step: traces(step))
+
+
+def _panels(shown: Shown) -> Mapping[str, Float[ndarray, "time x y"]]:
+    """Truth, the first surrogate, its difference, then the others (the solver that costs as much comes last)."""
+    truth, (first, made), *others = shown.states["truth"], *list(shown.states.items())[1:]
+    return {"truth": truth, first: made, f"{DIFFERENCE} of {first}": made - truth, **dict(others)}
+
+
+def _bar(difference: bool) -> dict[str, object]:
+    """Two colour bars below, one for the fields, one for the difference."""
+    return {
+        "orientation": "h", "thickness": 10, "len": 0.44, "x": 0.77 if difference else 0.23, "y": -0.02,
+        "yanchor": "top", "tickfont": {"size": 10}, "nticks": 4,
+    }  # fmt: skip
+
+
+def _moving(figure: go.Figure, rollouts: Rollouts, traces: object) -> go.Figure:
+    if len(rollouts.times) == 1:
+        return figure
+    assert callable(traces)
+    figure.frames = [go.Frame(data=traces(i), name=str(i)) for i in range(len(rollouts.times))]
+    still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
+    play = {**still, "mode": "immediate", "fromcurrent": True, "frame": {"duration": 120, "redraw": True}}
+    steps = [
+        {"method": "animate", "label": f"{t:.3g}", "args": [[str(i)], still]} for i, t in enumerate(rollouts.times)
+    ]
+    bottom = -0.14
+    figure.update_layout(
+        sliders=[
+            {
+                "steps": steps, "currentvalue": {"prefix": "t = ", "xanchor": "left"}, "x": 0.2, "len": 0.8,
+                "y": bottom,
+                "pad": {"t": 30}, "ticklen": 0, "minorticklen": 0, "font": {"size": 1, "color": "rgba(0,0,0,0)"},
+            }
+        ],
+        updatemenus=[
+            {
+                "type": "buttons", "x": 0, "y": bottom, "xanchor": "left", "yanchor": "top", "pad": {"t": 40},
+                "showactive": False, "buttons": [{"label": "Play", "method": "animate", "args": [None, play]}],
+            }
+        ],
+        margin={"b": 150},
+    )  # fmt: skip
+    figure.layout.sliders[0].currentvalue.font = {"size": 14, "color": "#222"}
+    return figure
