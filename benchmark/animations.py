@@ -29,7 +29,7 @@ def _lines(rollouts: Rollouts, shown: Shown) -> go.Figure:
             made.append(go.Scatter(x=x, y=states[step], name=name, mode="lines", line=style))
         return made
 
-    figure = go.Figure(traces(0))
+    figure = go.Figure(traces(-1))
     truth = next(iter(shown.states.values()))
     margin = 0.08 * float(np.ptp(truth)) or 1.0
     styled(figure, height=440, x="x", y=rollouts.channel)
@@ -54,7 +54,7 @@ def _images(rollouts: Rollouts, shown: Shown) -> go.Figure:
                 go.Heatmap(
                     x=rollouts.axes[0].astype(np.float32),
                     y=rollouts.axes[1].astype(np.float32),
-                    z=states[min(step, len(states) - 1)].T,
+                    z=states[step].T,
                     zmin=low,
                     zmax=high,
                     colorscale="RdBu_r" if difference else "Viridis",
@@ -67,7 +67,7 @@ def _images(rollouts: Rollouts, shown: Shown) -> go.Figure:
             )
         return made
 
-    figure.add_traces(traces(0))
+    figure.add_traces(traces(-1))
     styled(figure, height=300 * rows + 130, x="", y="")
     figure.update_layout(margin={"l": 30, "r": 10, "t": 34, "b": 40})
     figure.update_annotations(font={"size": 12})
@@ -103,22 +103,23 @@ def _moving(figure: go.Figure, rollouts: Rollouts, traces: object) -> go.Figure:
     steps = [
         {"method": "animate", "label": f"{t:.3g}", "args": [[str(i)], still]} for i, t in enumerate(rollouts.times)
     ]
-    bottom = -0.14
+    bottom = -0.16
     figure.update_layout(
         sliders=[
             {
-                "steps": steps, "currentvalue": {"prefix": "t = ", "xanchor": "left"}, "x": 0.2, "len": 0.8,
+                "active": len(steps) - 1, "steps": steps, "x": 0.2, "len": 0.8,
+                "currentvalue": {"prefix": "t = ", "xanchor": "left"},
                 "y": bottom,
                 "pad": {"t": 30}, "ticklen": 0, "minorticklen": 0, "font": {"size": 1, "color": "rgba(0,0,0,0)"},
             }
         ],
         updatemenus=[
             {
-                "type": "buttons", "x": 0, "y": bottom, "xanchor": "left", "yanchor": "top", "pad": {"t": 40},
+                "type": "buttons", "x": 0, "y": bottom, "xanchor": "left", "yanchor": "top", "pad": {"t": 26},
                 "showactive": False, "buttons": [{"label": "Play", "method": "animate", "args": [None, play]}],
             }
         ],
-        margin={"b": 150},
+        margin={"b": 130}, legend={"y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
     figure.layout.sliders[0].currentvalue.font = {"size": 14, "color": "#222"}
     return figure

@@ -7,7 +7,7 @@ grid out. What a run does inside (a grid of its own, another precision) is its o
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -52,7 +52,7 @@ class Setting:
 
     contender: str
     kind: str
-    knobs: Mapping[str, str | float]
+    knobs: Mapping[str, str | float | int]
     build: Callable[[Workload], Run]
     dtype: torch.dtype = torch.float32
     surrogate: Surrogate | None = None
@@ -63,6 +63,7 @@ class Setting:
         return " ".join([self.contender, *(f"{k}={v}" for k, v in self.knobs.items())])
 
 
+@runtime_checkable
 class Contender(Protocol):
     """A section of `benchmark.contenders`. Raises ValueError where its configuration is not enough."""
 
@@ -110,7 +111,7 @@ class SavedSurrogate:
             surrogate = Surrogate.load(path)
             fixed = of_surrogate(surrogate, self.stated, where=f"benchmark.contenders.{name} ({path.name})")
             for dtype in self.dtypes:
-                knobs: dict[str, str | float] = {"seed": i} if len(self.paths) > 1 else {}
+                knobs: dict[str, str | float | int] = {"seed": i} if len(self.paths) > 1 else {}
                 if len(self.dtypes) > 1:
                     knobs["dtype"] = dtype
                 found.append(
@@ -171,7 +172,7 @@ class Given:
         *,
         kind: str = BASELINE,
         dtype: str = "float32",
-        knobs: Mapping[str, str | float] | None = None,
+        knobs: Mapping[str, str | float | int] | None = None,
         data_seconds: float | None = None,
         training_seconds: float | None = None,
         tuning_seconds: float | None = None,
@@ -195,7 +196,7 @@ class Given:
         return stepping(step, work)
 
 
-def described(value: Any) -> str | float:
+def described(value: Any) -> str | float | int:
     """A knob's value as a report shows it."""
     if isinstance(value, int | float):
         return value

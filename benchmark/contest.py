@@ -92,7 +92,8 @@ class Contest:
         others = self._elsewhere(runs, entries, comparisons, console)
         settings = [result(entry) for entry in entries]
         hardware = machine()
-        where = f"{hardware['gpu'] or hardware['processor']} with {hardware['threads']} thread(s)"
+        threads = hardware["threads"]
+        where = f"{hardware['gpu'] or hardware['processor']} with {threads} thread{'s'[: threads > 1]}"
         verdicts = [verdict(s, comparisons, settings, where) for s in settings if s.kind == SURROGATE]
         outcome = Result(
             title=self.title,

@@ -33,7 +33,11 @@ def of_surrogate(surrogate: Surrogate, stated: Mapping[str, float | None], *, wh
         seconds = _generation(provenance, int(cost["n_steps"])) if n else 0.0
         if seconds is not None:
             numbers["data"] = n * seconds
-            sources["data"] = f"measured: {n} trajectories as the card describes them, {1e3 * seconds:.3g} ms each"
+            sources["data"] = (
+                "none was solved for the training"
+                if not n
+                else f"measured: {n} trajectories as the card describes them, {1e3 * seconds:.3g} ms each"
+            )
     fixed = Fixed(numbers["data"], numbers["training"], numbers["tuning"], sources)
     require_stated(fixed, where=where)
     if numbers["tuning"] is None:

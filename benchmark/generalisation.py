@@ -3,6 +3,9 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from jaxtyping import Float
+from torch import Tensor
+
 from duhamel.benchmark.contenders import Run, Setting, States
 from duhamel.benchmark.evaluation import errors, first_failure, predicted
 from duhamel.benchmark.result import Number, OutOfRange, TransferCell, finite
@@ -54,7 +57,7 @@ def transfer_matrix(
     return cells
 
 
-def _at_points(states: States, grid: Grid, target: Grid) -> States:
+def _at_points(states: States, grid: Grid, target: Grid) -> Float[Tensor, "batch time channel *target"]:
     points = PointValues()
     finer = all(m >= n for n, m in zip(grid.shape, target.shape, strict=True))
     flat = states.flatten(0, 1)

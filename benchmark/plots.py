@@ -12,7 +12,7 @@ from duhamel.benchmark.verdict import percent, seconds
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY, FRONT = "#9aa3ad", "#3c4650"
 SYMBOLS = {"surrogate": "star", "solver": "circle", "baseline": "square"}
-LEGEND = {"orientation": "h", "yanchor": "top", "y": -0.2, "xanchor": "left", "x": 0}
+LEGEND = {"orientation": "h", "yanchor": "top", "y": -0.26, "xanchor": "left", "x": 0}
 
 
 def colours(result: Result) -> Mapping[str, str]:
@@ -27,7 +27,7 @@ def styled(figure: go.Figure, *, height: int, x: str, y: str, log: str = "") -> 
         height=height, template="plotly_white", margin={"l": 58, "r": 12, "t": 16, "b": 48}, legend=LEGEND,
         hoverlabel={"align": "left"}, font={"family": "system-ui, sans-serif", "size": 13},
     )  # fmt: skip
-    power = {"exponentformat": "power", "dtick": 1, "minor": {"ticks": "outside", "dtick": "D1"}}
+    power = {"exponentformat": "power", "dtick": 1}
     figure.update_xaxes(title=x, **({"type": "log", **power} if "x" in log else {}))
     figure.update_yaxes(title=y, **({"type": "log", **power} if "y" in log else {}))
     return figure
@@ -46,12 +46,13 @@ def work_precision(result: Result) -> go.Figure:
         trace.visible = owner == BEST
     for batch in batches:
         label = "best batch of each" if batch == BEST else f"batches of {batch}"
-        menu.append({"label": label, "method": "update", "args": [{"visible": [o == batch for o in owners]}]})
-    styled(figure, height=480, x="seconds a sample", y="relative L2 error", log="xy")
-    figure.add_hline(
-        y=result.truth.estimated_error, line={"dash": "dot", "color": "#009E73"},
-        annotation_text="error of the truth", annotation_position="bottom left",
+        menu.append({"label": label, "method": "update", "args": [{"visible": [*(o == batch for o in owners), True]}]})
+    everywhere = [c.median for s in result.settings for c in s.costs]
+    figure.add_scatter(
+        x=[min(everywhere), max(everywhere)], y=[result.truth.estimated_error] * 2, mode="lines",
+        name="error of the truth", line={"dash": "dot", "color": "black", "width": 1}, hoverinfo="skip",
     )  # fmt: skip
+    styled(figure, height=480, x="seconds a sample", y="relative L2 error", log="xy")
     figure.update_layout(
         updatemenus=[{"buttons": menu, "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom", "pad": {"b": 4}}],
         margin={"t": 56},
@@ -132,7 +133,7 @@ def error_over_time(result: Result) -> go.Figure | None:
     steps = [result.dt * (i + 1) for i in range(result.n_steps)]
     for s in _shown(result):
         figure.add_scatter(x=steps, y=s.error_by_time, name=s.name, mode="lines", line=_line(result, s))
-    return styled(figure, height=400, x="t", y="median relative L2 error of a state", log="y")
+    return styled(figure, height=400, x="t", y="median error of a state", log="y")
 
 
 def spectra(result: Result) -> go.Figure:
@@ -144,14 +145,18 @@ def spectra(result: Result) -> go.Figure:
         return [v if v and v > 1e-30 else None for v in values]
 
     figure.add_scatter(
-        x=shells[1:], y=positive(result.truth.spectrum[1:]), name="truth", line={"color": "black", "width": 3}
+        x=shells[1:],
+        y=positive(result.truth.spectrum[1:]),
+        name="truth",
+        mode="lines",
+        line={"color": "black", "width": 3},
     )
     for s in _shown(result):
         if s.spectrum:
             values = positive(s.spectrum[1:])
             figure.add_scatter(x=shells[1:], y=values, name=s.name, mode="lines", line=_line(result, s))
     styled(figure, height=400, x="periods over the longest side", y="energy", log="xy")
-    return figure.update_yaxes(dtick=None, minor=None)
+    return figure.update_yaxes(dtick=None)
 
 
 def by_parameter(result: Result) -> go.Figure | None:
@@ -171,7 +176,7 @@ def by_parameter(result: Result) -> go.Figure | None:
                 error_x={"type": "data", "array": [(b.high - b.low) / 2 for b in mine], "thickness": 1},
                 line=_line(result, s),
             )  # fmt: skip
-    return styled(figure, height=380, x=", ".join(names), y="median relative L2 error", log="y")
+    return styled(figure, height=380, x=", ".join(names), y="median error", log="y").update_yaxes(dtick=None)
 
 
 def _shown(result: Result) -> list[SettingResult]:

@@ -92,7 +92,7 @@ class SettingResult:
     name: str
     contender: str
     kind: str
-    knobs: dict[str, str | float]
+    knobs: dict[str, str | float | int]
     reason: str
     errors: list[Number]
     median_error: Number

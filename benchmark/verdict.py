@@ -120,7 +120,7 @@ def count(x: Number) -> str:
 def percent(x: Number) -> str:
     if x is None:
         return "infinity"
-    return f"{100 * x:.2g} %" if x >= 1e-3 else f"{x:.1e}"
+    return f"{100 * x:.0f} %" if x >= 0.1 else f"{100 * x:.2g} %" if x >= 1e-3 else f"{x:.1e}"
 
 
 def seconds(x: Number) -> str:

@@ -44,11 +44,11 @@ def test_every_configured_contender_appears_failed_ones_with_their_reason(docume
 
 def test_errors_are_against_the_truth_and_solvers_show_their_order(document):
     settings = {s["name"]: s for s in document["result"]["settings"]}
-    coarse, fine = (settings[f"etdrk4 n=32 substeps={m} dtype=float64"]["median_error"] for m in (1, 2))
+    coarse, fine = (settings[f"etdrk4 n=64 substeps={m} dtype=float64"]["median_error"] for m in (1, 2))
     assert math.log2(coarse / fine) > 3.7
     # Persistence against the definition.
     work = DRAW.at()
-    exact = Truth(rtol=1e-8).solve(work).u[:, 1:]
+    exact = Truth(rtol=3e-7).solve(work).u[:, 1:]
     expected = relative_l2(work.u0[:, None].expand_as(exact), exact)
     assert settings["persistence"]["errors"] == pytest.approx(expected.tolist(), rel=1e-5)
 
@@ -59,7 +59,7 @@ def test_panel_holds_every_figure_with_an_interval(document):
     assert names | {"rollout_drift/mass", "reference_drift/mass"} <= set(fno["accuracy"])
     for figure in fno["accuracy"].values():
         assert figure["low"] <= figure["value"] <= figure["high"]
-    assert fno["stability"]["n_steps"] == 40
+    assert fno["stability"]["n_steps"] == 30
     assert len(fno["by_parameter"]) == 4 and sum(b["n_samples"] for b in fno["by_parameter"]) == 12
     assert [w["error"] for w in fno["worst"]] == sorted(fno["errors"], reverse=True)[:5]
     assert set(document["result"]["over_seeds"]) == {"fno"}
@@ -97,7 +97,7 @@ def test_document_follows_the_published_schema(document, tmp_path):
 
 
 def test_a_truth_that_is_not_ten_times_better_ends_the_benchmark_with_both_numbers(tmp_path):
-    loose = contest(tmp_path, truth=Truth(rtol=1e-4), shapes=[], others={})
+    loose = contest(tmp_path, truth=Truth(rtol=1e-3), shapes=[], others={})
     with pytest.raises(ValueError, match=r"truth's estimated relative error is \d.*best contender \(etdrk4.*\) is \d"):
         loose.run(QUIET)
 
