@@ -33,10 +33,12 @@ def _work_precision(result: Result) -> Figure:
     for kind, (marker, colour) in MARKS.items():
         mine = [(x, y) for x, y, k in points.values() if k == kind]
         size = 180 if kind == "surrogate" else 30
-        axes.scatter(*zip(*mine, strict=True) if mine else ([], []), marker=marker, color=colour, s=size, label=kind)
+        axes.scatter([x for x, _ in mine], [y for _, y in mine], marker=marker, color=colour, s=size, label=kind)
     front = [points[name][:2] for name in result.front[str(BEST)] if name in points]
     if front:
-        axes.plot(*zip(*front, strict=True), color="black", linewidth=1, label="front of the solvers")
+        axes.plot(
+            [x for x, _ in front], [y for _, y in front], color="black", linewidth=1, label="front of the solvers"
+        )
     for name, (x, y, kind) in points.items():
         if kind != "solver":
             axes.annotate(name, (x, y), textcoords="offset points", xytext=(8, 6))

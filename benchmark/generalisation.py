@@ -87,8 +87,8 @@ def out_of_range(
             found += [OutOfRange(name, s, None, in_range[s], f"no truth: {first_failure(error)}") for s in runs]
             continue
         for key, (setting, _) in runs.items():
-            error, reason = _median(lambda s=setting, w=work: predicted(s.build(w), s, w), exact)  # type: ignore[misc]
-            found.append(OutOfRange(name, key, error, in_range[key], reason))
+            median, reason = _median(lambda s=setting, w=work: predicted(s.build(w), s, w), exact)  # type: ignore[misc]
+            found.append(OutOfRange(name, key, median, in_range[key], reason))
     return found
 
 

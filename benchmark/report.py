@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 from duhamel.benchmark import plots
 from duhamel.benchmark.animations import animation
 from duhamel.benchmark.comparison import BEST
-from duhamel.benchmark.result import Document, Interval, Result, SettingResult
+from duhamel.benchmark.result import Document, Interval, Ratio, Result, SettingResult
 from duhamel.benchmark.rollouts import Rollouts
 from duhamel.benchmark.verdict import count, number, percent, seconds
 
@@ -29,9 +29,9 @@ def write_report(path: Path, document: Document, rollouts: Rollouts | None) -> N
         "spectra": plots.spectra(result),
         "by_parameter": plots.by_parameter(result),
     }
-    moving = {
-        f"rollout_{i}": (s.caption, animation(rollouts, s)) for i, s in enumerate(rollouts.samples if rollouts else ())
-    }
+    moving = {}
+    if rollouts is not None:
+        moving = {f"rollout_{i}": (s.caption, animation(rollouts, s)) for i, s in enumerate(rollouts.samples)}
     page = environment().get_template("report.html.j2").render(
         title=result.title,
         plotly=get_plotlyjs(),
@@ -81,7 +81,7 @@ def _panel(result: Result) -> tuple[list[str], list[tuple[SettingResult, Mapping
     return names, [(s, s.accuracy) for s in rows]
 
 
-def _interval(x: Interval | None) -> str:
+def _interval(x: Interval | Ratio | None) -> str:
     if x is None or x.value is None:
         return "–"
     ends = (

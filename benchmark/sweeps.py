@@ -91,8 +91,11 @@ def _transferred(solver: Solver, work: Workload, grid: Grid, coefficients: Restr
             states = []
             for _ in range(work.n_steps):
                 u = solver(u, own)
-                states.append(outward.restrict(u, grid, stored) if finer else outward.prolong(u, grid, stored))
-            return torch.stack(states, dim=1)
+                states.append(u)
+            # All states at once: interpolation costs a matrix, whatever the number of states.
+            flat = torch.stack(states, dim=1).flatten(0, 1)
+            back = outward.restrict(flat, grid, stored) if finer else outward.prolong(flat, grid, stored)
+            return back.unflatten(0, (len(u0), work.n_steps))
 
     return run
 

@@ -18,8 +18,8 @@ from tests.test_experiments import generated
 
 ROOT = Path(__file__).parents[2]
 QUICK = [
-    "benchmark.protocol.seconds=0.01", "benchmark.protocol.repeats=2", "benchmark.protocol.least=1",
-    "benchmark.protocol.warm_up=1", "benchmark.batch_sizes=[1,2]", "benchmark.max_load=null", "benchmark.n_others=2",
+    "++benchmark.protocol.seconds=0.01", "++benchmark.protocol.repeats=2", "++benchmark.protocol.least=1",
+    "++benchmark.protocol.warm_up=1", "benchmark.batch_sizes=[1,2]", "benchmark.max_load=null", "++benchmark.n_others=2",
 ]  # fmt: skip
 
 pytestmark = [
@@ -112,7 +112,7 @@ def test_navier_stokes(tmp_path, monkeypatch):
         monkeypatch, tmp_path, "navier_stokes_benchmark", f"surrogate={tmp_path / 's.safetensors'}",
         "benchmark.draw.shape=[16,16]", "benchmark.draw.n_steps=2", "benchmark.draw.n_samples=3", *easy,
         "benchmark.contenders.etdrk4.n=[8,16]", "benchmark.contenders.etdrk4.knobs.substeps=[1,2]",
-        "benchmark.truth.rtol=1e-6", "benchmark.shapes=[[16,16]]", "benchmark.stability_factor=2",
+        "benchmark.truth.rtol=1e-6", "benchmark.shapes=[[16,16]]", "++benchmark.stability_factor=2",
     )  # fmt: skip
     assert not any(s.reason for s in result.settings)
     assert result.settings[0].stability.n_steps == 4 and len(result.settings[0].error_by_time) == 2

@@ -85,7 +85,7 @@ def test_the_slider_moves_the_solution(page):
     last = page.execute_script("return document.getElementById('rollout_0')._fullLayout.sliders[0].active")
     rail = page.find_element("css selector", "#rollout_0 .slider-rail-touch-rect")
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", rail)
-    ActionChains(page).move_to_element_with_offset(rail, rail.size["width"] // 2 - 12, 0).click().perform()
+    ActionChains(page).move_to_element_with_offset(rail, 12 - rail.size["width"] // 2, 0).click().perform()
     WebDriverWait(page, 10).until(
         lambda d: d.execute_script("return document.getElementById('rollout_0')._fullLayout.sliders[0].active") < last
     )
