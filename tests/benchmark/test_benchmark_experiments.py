@@ -19,7 +19,8 @@ from tests.test_experiments import generated
 ROOT = Path(__file__).parents[2]
 QUICK = [
     "++benchmark.protocol.seconds=0.01", "++benchmark.protocol.repeats=2", "++benchmark.protocol.least=1",
-    "++benchmark.protocol.warm_up=1", "benchmark.batch_sizes=[1,2]", "benchmark.max_load=null", "++benchmark.n_others=2",
+    "++benchmark.protocol.warm_up=1", "benchmark.batch_sizes=[1,2]", "benchmark.max_load=null",
+    "++benchmark.n_others=2",
 ]  # fmt: skip
 
 pytestmark = [
@@ -71,7 +72,7 @@ def test_quick(tmp_path, monkeypatch):
     result = run(
         monkeypatch, tmp_path, "quick", f"surrogate={tmp_path / 's.safetensors'}", "benchmark.draw.shape=[32]",
         "benchmark.draw.n_steps=3", "benchmark.draw.n_samples=6", "benchmark.contenders.etdrk4.n=[16,32]",
-        "benchmark.contenders.etdrk4.knobs.substeps=[1,2]", "benchmark.truth.rtol=1e-8", "benchmark.shapes=[[16],[32]]",
+        "benchmark.contenders.etdrk4.knobs.substeps=[1]", "benchmark.truth.rtol=1e-6", "benchmark.shapes=[[16],[32]]",
         *viscous,
     )  # fmt: skip
     assert {s.contender for s in result.settings} == {"fno", "etdrk4", "persistence"}
@@ -105,14 +106,14 @@ def test_navier_stokes(tmp_path, monkeypatch):
     draw = Draw(pde=NavierStokes(), shape=[16, 16], dt=1.0, n_steps=2, n_samples=3)
     work = draw.at()
     surrogate(FNO(work.problem, n_modes=4, width=4, n_layers=1), work).save(tmp_path / "s.safetensors")
-    easy = []
-    for where in ("draw.pde", "others.thin", "others.loud"):
+    easy = ["~benchmark.others.thin"]
+    for where in ("draw.pde", "others.loud"):
         easy += [f"benchmark.{where}.{x}" for x in ("viscosity.low=0.02", "viscosity.high=0.02", "initial.n_modes=2")]
     result = run(
         monkeypatch, tmp_path, "navier_stokes_benchmark", f"surrogate={tmp_path / 's.safetensors'}",
         "benchmark.draw.shape=[16,16]", "benchmark.draw.n_steps=2", "benchmark.draw.n_samples=3", *easy,
-        "benchmark.contenders.etdrk4.n=[8,16]", "benchmark.contenders.etdrk4.knobs.substeps=[1,2]",
-        "benchmark.truth.rtol=1e-6", "benchmark.shapes=[[16,16]]", "++benchmark.stability_factor=2",
+        "benchmark.contenders.etdrk4.n=[8]", "benchmark.contenders.etdrk4.knobs.substeps=[1,2]",
+        "benchmark.truth.rtol=1e-4", "benchmark.shapes=[]", "++benchmark.stability_factor=2",
     )  # fmt: skip
     assert not any(s.reason for s in result.settings)
     assert result.settings[0].stability.n_steps == 4 and len(result.settings[0].error_by_time) == 2
