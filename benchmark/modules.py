@@ -17,8 +17,8 @@ class Module(Given):
     As neuraloperator, PhysicsNeMo and most others have it: one tensor (batch, channel, *space) in, one out, channels in
     the order state, numbers, coefficients. takes_state: false leaves the state out (the guess of a stationary problem).
 
-    weights: a state dict, .safetensors or .pt (read without unpickling code); entries that are no tensors, such as
-        neuraloperator's `_metadata`, are dropped.
+    weights: a state dict of tensors, .safetensors or .pt (read without unpickling code): drop neuraloperator's entry
+        `_metadata`, which holds functions, before saving it.
     input_shift, input_scale: of each input channel, subtracted and divided by. shift, scale: of each output channel.
     increments: the model returns u(t + dt) - u(t).
     data_seconds, training_seconds, tuning_seconds: nobody else knows them, so they are asked for (0: there was none).

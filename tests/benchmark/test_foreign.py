@@ -31,7 +31,7 @@ def test_neuraloperators_fno_by_five_lines(tmp_path):
     work = DRAW.at()
     ours = NeuralopFNO(work.problem, n_modes=4, hidden_channels=4, n_layers=1)
     path = tmp_path / "fno.pt"
-    torch.save(ours.model.state_dict(), path)
+    torch.save({k: v for k, v in ours.model.state_dict().items() if k != "_metadata"}, path)
     contender = instantiate(OmegaConf.create(FIVE_LINES.format(path=path)), _convert_="all")
     (setting,) = contender.settings("theirs", work)
     assert setting.fixed.total == 68.0
@@ -44,7 +44,8 @@ def test_neuraloperators_fno_by_five_lines(tmp_path):
 def test_weights_that_are_code_are_refused(tmp_path):
     path = tmp_path / "model.pt"
     torch.save(torch.nn.Linear(1, 1), path)
-    config = OmegaConf.create(FIVE_LINES.format(path=path)) | {"module": {"_target_": "torch.nn.Identity"}}
+    config = OmegaConf.create(FIVE_LINES.format(path=path))
+    config.module = {"_target_": "torch.nn.Identity"}
     with pytest.raises(Exception, match="save tensors only"):
         instantiate(config, _convert_="all")
 
@@ -87,8 +88,9 @@ def test_pod_is_fitted_and_its_time_counted(tmp_path):
                      "pde.viscosity.high=0.1")  # fmt: skip
     data = {"path": str(path), "batch_size": 4, "fractions": [0.8, 0.1, 0.1]}
     work = Draw(pde=Burgers(), shape=[32], dt=0.02, n_steps=6, n_samples=2).at()
-    (setting,) = Fitted(lambda problem: PODRegression(problem, rank=8), data).settings("pod", work)
-    assert setting.fixed.training_seconds > 0 and "20 trajectories" in setting.fixed.sources["data"]
+    pod = Fitted(lambda problem: PODRegression(problem, rank=8), data, data_seconds=1.0)
+    (setting,) = pod.settings("pod", work)
+    assert setting.fixed.training_seconds > 0 and setting.fixed.total > 1.0
     require_same_problem(setting.surrogate, work)
     states = setting.build(work)(work.u0.float(), work.params.to(torch.float32))
     assert states.shape == (2, 6, 1, 32) and bool(states.isfinite().all())
