@@ -45,6 +45,18 @@ class FourierSpace:
         """Coefficients of `scale` times the derivative along one axis."""
         return _derivative(self, axis, scale, v.dtype, v.device) * v
 
+    def slope(
+        self, axis: int, u: Float[Tensor, "batch channel *space"], *, scale: float = 1.0
+    ) -> Complex[Tensor, "batch channel *mode"]:
+        """Coefficients of `scale` times the derivative along one axis of what has the samples u."""
+        v = self.modes(u)
+        return v.mul_(_derivative(self, axis, scale, v.dtype, v.device))
+
+    def square(self, v: Complex[Tensor, "batch channel *mode"]) -> Float[Tensor, "batch channel *space"]:
+        """Samples of the square of each channel."""
+        u = self.samples(v)
+        return u.square() if u.requires_grad else u.square_()
+
     def derivative(self, axis: int, *, order: int = 1, device: torch.device | str = "cpu") -> Complex[Tensor, "*mode"]:
         """(i k)^order along one axis, in complex128."""
         symbol = derivative_symbol(self.grid, axis, order=order, device=device)

@@ -1,5 +1,6 @@
 """Fisher-KPP: diffusion and logistic growth."""
 
+import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
@@ -45,4 +46,4 @@ class FisherKPP(SemilinearPDE):
     ) -> Complex[Tensor, "batch channel *mode"]:
         # Growth stays with its saturation: with r u in L the error of a step is seventeen times as large.
         u = space.samples(v)
-        return space.modes(factor(params, 1, space).to(u.dtype) * u * (1 - u))
+        return space.modes(factor(params, 1, space).to(u.dtype) * torch.addcmul(u, u, u, value=-1))

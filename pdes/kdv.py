@@ -37,7 +37,7 @@ class KdV(SemilinearPDE):
     def nonlinear(
         self, v: Complex[Tensor, "batch channel mode"], params: Parameters, space: FourierSpace
     ) -> Complex[Tensor, "batch channel mode"]:
-        return space.partial(0, space.modes(space.samples(v).square()), scale=-3.0)
+        return space.slope(0, space.square(v), scale=-3.0)
 
     def invariants(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
         elevation = u.select(-1 - grid.ndim, 0)

@@ -12,7 +12,7 @@ from duhamel.solvers.etdrk import ETDRK4, etdrk4_coefficients
 from duhamel.solvers.fast_poisson import FastPoisson, ScaledLaplacian
 from duhamel.solvers.finite_volume import FiniteVolume
 from duhamel.solvers.helmholtz import HelmholtzFiniteElements
-from duhamel.solvers.linear import FourierExponential
+from duhamel.solvers.linear import FourierExponential, WavePropagator
 from duhamel.solvers.multigrid import Multigrid
 from duhamel.solvers.poisson import FourierPoisson, PoissonFiniteVolume
 from duhamel.solvers.reduced_basis import ReducedBasis
@@ -21,7 +21,6 @@ from duhamel.solvers.runge_kutta import RungeKutta4
 from duhamel.solvers.shallow_water import WaterColumn
 from duhamel.solvers.tolerance import Cost, Solution, solve
 from duhamel.solvers.transfer import CellMeans, PointValues, Transfer
-from duhamel.solvers.wave import WavePropagator
 
 __all__ = [
     "AdaptiveETDRK4",

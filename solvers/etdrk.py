@@ -13,6 +13,7 @@ from duhamel.fields import Grid, Parameters
 from duhamel.fields.extension import extend, extended, restrict
 from duhamel.pdes.semilinear import SemilinearPDE
 from duhamel.solvers.base import Solver, UnresolvedError, reference_solver, require_step
+from duhamel.solvers.remembered import Remembered
 from duhamel.solvers.transfer import PointValues, Transfer
 
 CONTOUR_POINTS = 32
@@ -109,7 +110,7 @@ class ETDRK4:
         self.tail_bound = tail_bound
         whole = extended(grid)
         self.full, self.space = pde.space(whole), pde.space(whole, truncated=True)
-        self._last: tuple[Tensor, tuple[Tensor, Coefficients]] | None = None
+        self._coefficients = Remembered(self._new_coefficients)
 
     def __call__(
         self, u: Float[Tensor, "batch channel *space"], params: Parameters
@@ -137,35 +138,19 @@ class ETDRK4:
         return _complex(x, c), tail
 
     def _step(self, v: Tensor, params: Parameters, c: Coefficients) -> Tensor:
+        """In few buffers, each written again as soon as nothing needs it: of a batch they do not fit the cache."""
         N = partial(self._nonlinear, params, c)
         N_1, half, whole = N(v), c.E2 * v, c.E * v
         N_2 = N(torch.addcmul(half, c.a1, N_1))
-        N_3 = N(torch.addcmul(torch.addcmul(half, c.b1, N_1), c.b2, N_2))
-        N_4 = N(torch.addcmul(torch.addcmul(whole, c.c1, N_1), c.c3, N_3))
-        v = torch.addcmul(whole, c.f1, N_1)
-        return torch.addcmul(torch.addcmul(v, c.f2, N_2 + N_3), c.f3, N_4)
+        N_3 = N(half.addcmul_(c.b1, N_1).addcmul_(c.b2, N_2))
+        after = torch.addcmul(whole, c.f1, N_1).addcmul_(c.f2, N_2).addcmul_(c.f2, N_3)
+        return after.addcmul_(c.f3, N(whole.addcmul_(c.c1, N_1).addcmul_(c.c3, N_3)))
 
     def _nonlinear(self, params: Parameters, c: Coefficients, v: Tensor) -> Tensor:
         return _real(self.pde.nonlinear(_complex(v, c), params, self.space), c)
 
-    def _coefficients(self, params: Parameters, like: Tensor) -> tuple[Tensor, Coefficients]:
-        """exp(L dt) of all modes, and a step's coefficients, zero where the 2/3 rule drops modes.
-
-        Kept for the next call, unless the parameters carry a graph of their own.
-        """
-        scalars = params.scalars
-        if scalars.requires_grad and torch.is_grad_enabled():
-            return self._new_coefficients(params, like)
-        key = torch.cat([scalars.new_tensor([len(scalars), like.element_size()]), scalars.flatten()])
-        if self._last is None or not _same(self._last[0], key):
-            # Outside of inference mode: what is kept must serve later steps that do want gradients.
-            with torch.inference_mode(False), torch.no_grad():
-                alike = bool((scalars == scalars[:1]).all())
-                kept = params[:1] if alike else params
-                self._last = (key.clone(), self._new_coefficients(kept, like))
-        return self._last[1]
-
     def _new_coefficients(self, params: Parameters, like: Tensor) -> tuple[Tensor, Coefficients]:
+        """exp(L dt) of all modes, and a step's coefficients, zero where the 2/3 rule drops modes."""
         self.pde.require_params(params)
         turn = torch.exp(self.dt * self.pde.symbol(params, self.full))
         return turn.to(like.dtype if turn.is_complex() else like.real.dtype), self.step_coefficients(params, like)
@@ -203,10 +188,6 @@ def _real(v: Complex[Tensor, "..."], c: Coefficients) -> Tensor:
 
 def _complex(v: Tensor, c: Coefficients) -> Complex[Tensor, "..."]:
     return v if c.E.is_complex() else torch.view_as_complex(v)
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
 
 
 @reference_solver.register
