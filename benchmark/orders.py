@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+import duhamel.benchmark.volume_orders  # noqa: F401  (adds its cases)
 from duhamel.benchmark.order_cases import CASES
 
 SLACK = 0.3

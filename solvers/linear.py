@@ -45,7 +45,7 @@ class ExactPropagator(ABC):
     def _checked(self, params: Parameters, like: Tensor) -> Sequence[Tensor]:
         self.pde.require_params(params)
         factors = self.factors(params)
-        return [f.to(like.dtype if f.is_complex() else like.real.dtype) for f in factors]
+        return [f.to(like.dtype) if f.is_complex() else f.to(like.real.dtype).unsqueeze(-1) for f in factors]
 
     @abstractmethod
     def factors(self, params: Parameters) -> Sequence[Float[Tensor, "..."] | Complex[Tensor, "..."]]:
@@ -53,7 +53,7 @@ class ExactPropagator(ABC):
 
     @abstractmethod
     def turned(self, v: Complex[Tensor, "..."], factors: Sequence[Tensor]) -> Complex[Tensor, "..."]:
-        """Coefficients after dt."""
+        """Coefficients after dt; v may be overwritten. Real factors come with a last axis, for pairs of real numbers."""
 
 
 class FourierExponential(ExactPropagator):
@@ -65,7 +65,10 @@ class FourierExponential(ExactPropagator):
         return [torch.exp(self.dt * self.pde.symbol(params, self.space))]
 
     def turned(self, v: Complex[Tensor, "..."], factors: Sequence[Tensor]) -> Complex[Tensor, "..."]:
-        return v * factors[0]
+        (turn,) = factors
+        if turn.requires_grad:
+            return v * (turn if turn.is_complex() else turn.squeeze(-1))
+        return v.mul_(turn) if turn.is_complex() else torch.view_as_complex(torch.view_as_real(v).mul_(turn))
 
 
 class WavePropagator(ExactPropagator):
@@ -80,7 +83,8 @@ class WavePropagator(ExactPropagator):
 
     def turned(self, v: Complex[Tensor, "..."], factors: Sequence[Tensor]) -> Complex[Tensor, "..."]:
         cosine, exchange = factors
-        return cosine * v + exchange * v.flip(1)
+        x = torch.view_as_real(v)
+        return torch.view_as_complex(torch.addcmul(cosine * x, exchange, x.flip(1)))
 
 
 @reference_solver.register

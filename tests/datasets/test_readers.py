@@ -63,7 +63,7 @@ def test_compressible_flow(flow_file: Path, expected: Labels) -> None:
     source = open_source(flow_file)
     assert names(source) == (
         ["density", "pressure", "Vx", "Vy"],
-        ["shear_viscosity", "bulk_viscosity", "mach"],
+        ["kinematic_shear_viscosity", "kinematic_bulk_viscosity", "mach"],
         [],
     )
     np.testing.assert_allclose(source.scalars, [[2e-8, 0.01, 0.1]] * 3)

@@ -3,12 +3,11 @@
 import math
 from itertools import pairwise
 
-import numpy as np
 import pytest
-import scipy.optimize
 import torch
 from torch import Tensor
 
+from duhamel.benchmark.exact_flows import becker, vortex
 from duhamel.fields import Boundary, Centring, Grid, Parameters
 from duhamel.pdes import CompressibleNavierStokes, Euler
 from duhamel.solvers import FiniteVolume, IdealGas, ViscousGas, reference_solver
@@ -61,16 +60,6 @@ def test_near_vacuum_stays_positive(speed: float) -> None:
     if speed == 2.0:
         truth = cell_means(euler(left, right, 1.4), grid, 0.5, 0.15)
         assert (u - truth)[0].abs().mean() < 0.01
-
-
-def vortex(n: int, t: float) -> tuple[Euler, Grid, Tensor]:
-    """Isentropic vortex carried with (1, 1) over a periodic square of side 10: Shu (1998), strength 5."""
-    pde = Euler(ndim=2, side=10.0, heat_ratio=1.4)
-    grid = pde.grid((n, n))
-    x, y = ((c - 5 - t + 5) % 10 - 5 for c in grid.mesh())
-    swirl = 5 / (2 * math.pi) * torch.exp((1 - x**2 - y**2) / 2)
-    temperature = 1 - 0.4 / (2 * 1.4) * swirl**2
-    return pde, grid, torch.stack([temperature**2.5, temperature**3.5, 1 - swirl * y, 1 + swirl * x]).unsqueeze(0)
 
 
 def test_isentropic_vortex_to_second_order() -> None:
@@ -127,41 +116,6 @@ def test_couette_flow_starts_as_its_series_says() -> None:
         errors.append(float((u[0, 2, 0] / U - y - modes.sum(dim=0)).abs().max()))
         assert (u[0, 3].abs().max()) < 1e-5
     assert math.log2(errors[0] / errors[1]) > 1.8, errors
-
-
-def becker(n: int) -> tuple[CompressibleNavierStokes, Grid, Tensor, Parameters]:
-    """A standing shock of Mach 2 at Prandtl number 3/4, width about 0.1: Becker (1922); Thompson (1972), section 7.7.
-
-    There h + v^2 / 2 is constant, and x(v) = L / (v0 - v1) (v0 log(v0 - v) - v1 log(v - v1)), with
-    L = 8 gamma mu / (3 (gamma + 1) m), m the mass flux, v0 and v1 the velocities on both sides.
-    """
-    gamma, mach, mu = 1.4, 2.0, 0.02
-    pde = CompressibleNavierStokes(ndim=1, boundary="open", heat_ratio=gamma, prandtl=0.75)
-    grid = pde.grid((n,))
-    v0 = mach * math.sqrt(gamma)  # density and pressure 1 upstream
-    v1 = v0 * ((gamma - 1) * mach**2 + 2) / ((gamma + 1) * mach**2)
-    enthalpy = gamma / (gamma - 1) + v0**2 / 2
-    length = 8 * gamma * mu / (3 * (gamma + 1) * v0)
-
-    def x(v: float) -> float:
-        return length / (v0 - v1) * (v0 * math.log(v0 - v) - v1 * math.log(v - v1))
-
-    middle = x((v0 + v1) / 2)
-    points = grid.coordinates()[0].numpy() - 0.5
-
-    # In log(v - v1): near the downstream state v - v1 is far below the rounding of v.
-    def velocity(at: float) -> float:
-        def miss(s: float) -> float:
-            share = 1 / (1 + math.exp(-s))
-            first = math.log((v0 - v1) / (1 + math.exp(s)))
-            return length / (v0 - v1) * (v0 * first - v1 * math.log((v0 - v1) * share)) - middle - at
-
-        return v1 + (v0 - v1) / (1 + math.exp(-scipy.optimize.brentq(miss, -300, 300, xtol=1e-14)))
-
-    v = torch.from_numpy(np.array([velocity(float(at)) for at in points]))
-    density = v0 / v
-    pressure = density * (enthalpy - v**2 / 2) * (gamma - 1) / gamma
-    return pde, grid, torch.stack([density, pressure, v]).unsqueeze(0), viscosities(grid, mu)
 
 
 def test_beckers_shock_stands_to_second_order() -> None:
