@@ -4,6 +4,7 @@ Each function returns a `Run`, states in, states out, over the whole time T in a
 ImportError. Compilation happens in the first call.
 """
 
+import importlib
 import importlib.metadata
 from collections.abc import Callable
 from typing import Any
@@ -29,9 +30,8 @@ def exponax(build: Callable[[Any, float], Any], T: float) -> Rival:
     """exponax on JAX in float64: `build(exponax.stepper, dt)` makes the stepper; batches by vmap, all compiled."""
 
     def rival(u0: Tensor, n_steps: int) -> Run:
-        import exponax
-        import jax
-
+        exponax: Any = importlib.import_module("exponax")
+        jax: Any = importlib.import_module("jax")
         jax.config.update("jax_enable_x64", True)
         solve = jax.jit(jax.vmap(exponax.repeat(build(exponax.stepper, T / n_steps), n_steps)))
         start = jax.numpy.asarray(u0.numpy())
@@ -54,8 +54,7 @@ def py_pde(
     """
 
     def rival(u0: Tensor, n_steps: int) -> Run:
-        import pde
-
+        pde: Any = importlib.import_module("pde")
         n = u0.shape[2:]
         grid = pde.CartesianGrid([(0, length)] * len(n), list(n), periodic=periodic)
         solver = pde.RungeKuttaSolver(build(pde), adaptive=True, tolerance=10 / n_steps**4)

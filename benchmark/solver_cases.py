@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from duhamel.benchmark import rivals
-from duhamel.benchmark.order_cases import scalars
+from duhamel.benchmark.order_cases import FEW_MODES, scalars
 from duhamel.benchmark.rivals import Rival, Run
 from duhamel.pdes import (
     Advection,
@@ -81,7 +81,7 @@ LORENZ = Lorenz96()
 def _fitzhugh_nagumo(pde: object) -> object:
     neumann = {"derivative": 0}
     return pde.PDE(  # type: ignore[attr-defined]
-        {"u": "2e-3 * laplace(u) + u - u**3 - 5e-3 - v", "v": "5e-3 * laplace(v) + u - v"}, bc=neumann
+        {"u": "1e-2 * laplace(u) + u - u**3 - 5e-3 - v", "v": "1e-2 * laplace(v) + u - v"}, bc=neumann
     )
 
 
@@ -142,7 +142,7 @@ CASES: tuple[SolverCase, ...] = (
         {"py-pde": rivals.py_pde(_fisher, 1.0, 1.0, False)}, (10, 20),
     ),
     SolverCase(
-        FitzHughNagumo(), (64, 64), 1.0, (2e-3, 5e-3, 5e-3), (5, 10, 20), 160,
+        FitzHughNagumo(initial=FEW_MODES), (32, 32), 1.0, (1e-2, 1e-2, 5e-3), (2, 5, 10, 20), 80,
         {"py-pde": rivals.py_pde(_fitzhugh_nagumo, 1.0, 2.0, False)}, (10, 20),
     ),
     SolverCase(
@@ -155,7 +155,7 @@ CASES: tuple[SolverCase, ...] = (
         },
     ),
     SolverCase(
-        NonlinearSchroedinger(), (256,), 1.0, (1.0,), (5, 10, 20, 40), 320,
+        NonlinearSchroedinger(), (256,), 1.0, (1.0,), (2, 3, 5, 10, 20), 320,
         {"py-pde": rivals.py_pde(_schroedinger, 1.0, 32.0, True, complex_field=True)}, (10, 20),
     ),
     SolverCase(

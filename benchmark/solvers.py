@@ -86,7 +86,9 @@ def compare(
         except ImportError as error:
             missing[name] = f"not installed ({error.name})"
     with torch.inference_mode():
-        return measure(runs, case.truth(u0), repeats, patience), missing
+        curves = measure(runs, case.truth(u0), repeats, patience)
+    missing |= {name: "refuses every number of steps" for name, points in curves.items() if not points}
+    return {name: points for name, points in curves.items() if points}, missing
 
 
 def rows(case: SolverCase, batch: int, curves: dict[str, list[Point]]) -> Iterator[list[str]]:
@@ -96,7 +98,9 @@ def rows(case: SolverCase, batch: int, curves: dict[str, list[Point]]) -> Iterat
         # What rounding leaves is no difference.
         target = max(1e-13, *(min(p.error for p in curve) for curve in [curves["duhamel"], *others]))
         ours, theirs = (seconds_at(curve, target) for curve in (curves["duhamel"], points))
-        listed = "; ".join(f"{p.n_steps}: {p.error:.1e}, {1e3 * p.seconds:.2f} ({1e3 * p.processor:.2f})" for p in points)
+        listed = "; ".join(
+            f"{p.n_steps}: {p.error:.1e}, {1e3 * p.seconds:.2f} ({1e3 * p.processor:.2f})" for p in points
+        )
         where = f"{case.pde.name} {case.pde.grid(case.shape).boundary[0]}" if name == "duhamel" else ""
         yield [
             where, "x".join(map(str, case.shape)), str(batch), name, listed, f"{target:.1e}", f"{1e3 * theirs:.2f}",

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from duhamel.datasets.writer import partial, publish, remove_abandoned, reserve
+from duhamel.datasets.unfinished import partial, publish, remove_abandoned, reserve
 
 # Bytes that a copy holds at once.
 BLOCK = 1 << 24

@@ -43,8 +43,8 @@ SCALARS = {
         _Scalar(Quantity("reaction_rate", minimum=0.0), "rho"),
     ),
     "darcy": (_Scalar(Quantity("forcing"), "beta"),),
-    # Kinematic: multiplied by the density. Without that the first step of the plane files is more than three times as far
-    # from ours (tests/verification/test_others_solutions.py).
+    # Kinematic: multiplied by the density. Without that the first step of the plane files is more than three times as
+    # far from ours (tests/verification/test_others_solutions.py).
     "compressible_navier_stokes": (
         _Scalar(Quantity("kinematic_shear_viscosity", minimum=0.0), "eta"),
         _Scalar(Quantity("kinematic_bulk_viscosity", minimum=0.0), "zeta"),

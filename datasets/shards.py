@@ -14,7 +14,8 @@ from duhamel.datasets.files import SHARDS
 from duhamel.datasets.joined import join
 from duhamel.datasets.provenance import ErrorEstimate
 from duhamel.datasets.recipe import Recipe
-from duhamel.datasets.writer import Writer, partial, publish
+from duhamel.datasets.unfinished import partial, publish
+from duhamel.datasets.writer import Writer
 
 # Shards of a data set whose shard size nobody chose, about.
 USUAL_NUMBER = 64

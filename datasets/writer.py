@@ -2,7 +2,6 @@
 
 import math
 import os
-import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duhamel.datasets.provenance import ForeignProvenance, Provenance, provenance_json
+from duhamel.datasets.unfinished import partial, publish, remove_abandoned, reserve
 from duhamel.fields import Boundary, Grid, Parameters
 
 # The Well knows three conditions; the exact kind stands in the group's name and in the provenance.
@@ -213,45 +213,6 @@ class Writer:
             group.create_dataset("mask", data=mask)
 
 
-def partial(path: Path) -> Path:
-    """Where this process writes a file that will be `path` when it is complete."""
-    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
-
-
-def publish(written: Path, path: Path) -> None:
-    """Give a complete file its name, at once and after its bytes have reached the disk."""
-    _flush(written)
-    os.replace(written, path)
-    _flush(path.parent)
-
-
-def reserve(path: Path, n_bytes: int) -> None:
-    """Claim disk space: a full disk is an OSError now, not a file that HDF5 can neither write nor close later."""
-    if hasattr(os, "posix_fallocate"):
-        descriptor = os.open(path, os.O_RDWR)
-        try:
-            os.posix_fallocate(descriptor, 0, n_bytes)
-        finally:
-            os.close(descriptor)
-
-
-def remove_abandoned(path: Path) -> None:
-    """Remove what killed processes of this machine left of a file."""
-    for left in path.parent.glob(f".{path.name}.{socket.gethostname()}.*.partial"):
-        if not _alive(int(left.suffixes[-2][1:])):
-            left.unlink(missing_ok=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _names(names: Iterable[str]) -> np.ndarray:
     return np.array(list(names), dtype=h5py.string_dtype())
 
@@ -259,11 +220,3 @@ def _names(names: Iterable[str]) -> np.ndarray:
 def _mark(item: h5py.Dataset | h5py.Group, *, sample: bool, time: bool) -> None:
     item.attrs["sample_varying"] = sample
     item.attrs["time_varying"] = time
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,7 @@
 """What everyone shares: grids, states, parameters, rollouts."""
 
 from duhamel.fields.boundary import Boundary, Centring
+from duhamel.fields.gaussian_field import DirichletField, GaussianField
 from duhamel.fields.grid import Grid
 from duhamel.fields.kernel_field import SmoothField
 from duhamel.fields.length_scale import LengthScaleField
@@ -8,8 +9,6 @@ from duhamel.fields.multiscale import MultiscaleTrigonometric
 from duhamel.fields.problem import Problem, Quantity
 from duhamel.fields.random_fields import (
     ConstantField,
-    DirichletField,
-    GaussianField,
     LogisticField,
     LogNormalField,
     RandomField,

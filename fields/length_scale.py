@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from duhamel.fields.gaussian_field import GaussianField
 from duhamel.fields.grid import Grid
-from duhamel.fields.random_fields import GaussianField
 
 
 @dataclass(frozen=True, kw_only=True)

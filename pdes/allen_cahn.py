@@ -9,13 +9,13 @@ from duhamel.fields.extension import extend, extended, restrict
 from duhamel.fields.fourier_space import FourierSpace
 from duhamel.pdes.base import integral, per_sample
 from duhamel.pdes.sampling import Distribution, LogUniform
-from duhamel.pdes.semilinear import SemilinearPDE, factor
+from duhamel.pdes.semilinear import DiffusivePDE, SemilinearPDE
 
 DIFFUSIVITIES = LogUniform(4e-4, 2e-3)
 MIXTURES = GaussianField(sigma=20.0, tau=5.0, alpha=2.0, n_modes=6, zero_mean=True)
 
 
-class AllenCahn(SemilinearPDE):
+class AllenCahn(DiffusivePDE, SemilinearPDE):
     """u_t = kappa Lap u + u - u^3; the scalar `diffusivity` is kappa.
 
     Periodic, without flux (neumann) or zero at the ends (dirichlet). The phases are u = 1 and u = -1, an interface
@@ -24,8 +24,6 @@ class AllenCahn(SemilinearPDE):
 
     name = "allen_cahn"
     channels = (Quantity("phase"),)
-    scalars = (Quantity("diffusivity", minimum=0.0),)
-    boundaries = (Boundary.PERIODIC, Boundary.NEUMANN, Boundary.DIRICHLET)
 
     def __init__(
         self,
@@ -35,11 +33,7 @@ class AllenCahn(SemilinearPDE):
         diffusivity: Distribution = DIFFUSIVITIES,
         initial: RandomField = MIXTURES,
     ) -> None:
-        super().__init__(length=length, initial=initial, distributions=(diffusivity,), boundary=boundary)
-
-    def symbol(self, params: Parameters, space: FourierSpace) -> Float[Tensor, "batch channel *mode"]:
-        kappa = factor(params, 0, space)
-        return kappa * space.laplacian(device=kappa.device)
+        super().__init__(length=length, boundary=boundary, diffusivity=diffusivity, initial=initial)
 
     def nonlinear(
         self, v: Complex[Tensor, "batch channel *mode"], params: Parameters, space: FourierSpace

@@ -82,6 +82,26 @@ class PDE(ABC):
         """Parameters in float64."""
 
 
+class StationaryPDE(PDE):
+    """An equation without time: trajectories are (guess, solution), dt is 0, the guess is zeros."""
+
+    def sample_initial(
+        self, grid: Grid, n_samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "batch channel *space"]:
+        """The guess. Draws nothing."""
+        return torch.zeros(n_samples, len(self.channels), *grid.shape, dtype=torch.float64, device=generator.device)
+
+    def solutions(
+        self, u: Float[Tensor, "batch time channel *space"], dt: float
+    ) -> Float[Tensor, "batch frame channel *space"]:
+        """The states after the guess; ValueError where there is none or dt is not 0."""
+        if dt != 0 or u.shape[1] < 2:
+            raise ValueError(
+                f"a stationary trajectory is (guess, solution) with dt = 0, got {u.shape[1]} states, {dt=}"
+            )
+        return u[:, 1:]
+
+
 class EvolutionPDE(PDE):
     """u_t = F(u; mu)."""
 

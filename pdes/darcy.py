@@ -14,7 +14,7 @@ from duhamel.fields import (
     RandomField,
     ThresholdedField,
 )
-from duhamel.pdes.base import PDE
+from duhamel.pdes.base import StationaryPDE
 from duhamel.pdes.diffusion import diffusion
 
 # Li et al. (2021), "Fourier Neural Operator for Parametric PDEs", section 5.2: 12 and 3 by the sign of a Gaussian field
@@ -24,11 +24,11 @@ TWO_MATERIALS = ThresholdedField(
 )
 
 
-class Darcy(PDE):
+class Darcy(StationaryPDE):
     """-div(a grad u) = f on a box, u = 0 on its boundary, f constant; the coefficient `permeability` is a.
 
     The permeability is constant on each cell of the grid it is stored on: that makes the continuous problem, and so
-    its exact solution, well defined. Trajectories are (guess, solution), dt is 0.
+    its exact solution, well defined.
 
     permeability: distribution of a; must be positive.
     source: the constant f.
@@ -51,21 +51,10 @@ class Darcy(PDE):
         self, u: Float[Tensor, "batch time channel *space"], params: Parameters, grid: Grid, dt: float
     ) -> Float[Tensor, "batch frame channel *space"]:
         """-div(a grad u) - f at every frame after the guess, by the finite volumes of `duhamel.pdes.diffusion`."""
-        if dt != 0 or u.shape[1] < 2:
-            raise ValueError(
-                f"a stationary trajectory is (guess, solution) with dt = 0, got {u.shape[1]} states, {dt=}"
-            )
-        batch, n_times = u.shape[:2]
-        solution = u[:, 1:, 0].flatten(0, 1)
-        a = params.repeat_interleave(n_times - 1).fields[:, 0]
-        residual = diffusion(solution, a, grid) - self.source
-        return residual.unflatten(0, (batch, n_times - 1)).unsqueeze(2)
-
-    def sample_initial(
-        self, grid: Grid, n_samples: int, generator: torch.Generator
-    ) -> Float[Tensor, "batch channel *space"]:
-        """The guess: zeros. Draws nothing."""
-        return torch.zeros(n_samples, 1, *grid.shape, dtype=torch.float64, device=generator.device)
+        solution = self.solutions(u, dt)
+        a = params.repeat_interleave(solution.shape[1]).fields[:, 0]
+        residual = diffusion(solution[:, :, 0].flatten(0, 1), a, grid) - self.source
+        return residual.unflatten(0, solution.shape[:2]).unsqueeze(2)
 
     def sample_params(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Parameters:
         a = self.permeability.sample(grid, n_samples, generator).unsqueeze(1)

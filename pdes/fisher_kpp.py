@@ -46,4 +46,6 @@ class FisherKPP(SemilinearPDE):
     ) -> Complex[Tensor, "batch channel *mode"]:
         # Growth stays with its saturation: with r u in L the error of a step is seventeen times as large.
         u = space.samples(v)
-        return space.modes(factor(params, 1, space).to(u.dtype) * torch.addcmul(u, u, u, value=-1))
+        growth = torch.addcmul(u, u, u, value=-1)
+        r = factor(params, 1, space).to(u.dtype)
+        return space.modes(growth * r if r.requires_grad else growth.mul_(r))

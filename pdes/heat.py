@@ -3,17 +3,16 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from duhamel.fields import Boundary, GaussianField, Grid, Parameters, Quantity, RandomField
-from duhamel.fields.fourier_space import FourierSpace
+from duhamel.fields import Boundary, GaussianField, Grid, Quantity, RandomField
 from duhamel.pdes.base import integral
 from duhamel.pdes.sampling import Distribution, LogUniform
-from duhamel.pdes.semilinear import LinearPDE, factor
+from duhamel.pdes.semilinear import DiffusivePDE
 
 DIFFUSIVITIES = LogUniform(1e-3, 1e-2)
 TEMPERATURES = GaussianField(sigma=40.0, tau=5.0, alpha=2.0, n_modes=12)
 
 
-class Heat(LinearPDE):
+class Heat(DiffusivePDE):
     """u_t = kappa Lap u, periodic, insulated (neumann) or held at zero (dirichlet); the scalar `diffusivity` is kappa.
 
     With dirichlet ends, `initial` should vanish there (`VanishingField`): else the solution has a corner at t = 0.
@@ -21,8 +20,6 @@ class Heat(LinearPDE):
 
     name = "heat"
     channels = (Quantity("temperature"),)
-    scalars = (Quantity("diffusivity", minimum=0.0),)
-    boundaries = (Boundary.PERIODIC, Boundary.NEUMANN, Boundary.DIRICHLET)
 
     def __init__(
         self,
@@ -32,11 +29,7 @@ class Heat(LinearPDE):
         diffusivity: Distribution = DIFFUSIVITIES,
         initial: RandomField = TEMPERATURES,
     ) -> None:
-        super().__init__(length=length, initial=initial, distributions=(diffusivity,), boundary=boundary)
-
-    def symbol(self, params: Parameters, space: FourierSpace) -> Float[Tensor, "batch channel *mode"]:
-        kappa = factor(params, 0, space)
-        return kappa * space.laplacian(device=kappa.device)
+        super().__init__(length=length, boundary=boundary, diffusivity=diffusivity, initial=initial)
 
     def invariants(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
         """The heat, unless it leaves through a boundary."""

@@ -7,18 +7,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duhamel.fields import Boundary, Centring, GaussianField, Grid, Parameters, Quantity, RandomField, SaturatedField
-from duhamel.pdes.base import PDE
+from duhamel.pdes.base import StationaryPDE
 
 # Of De Hoop, Huang, Qian and Stuart (2022), section 4.2.2, which MgNO uses; theirs keep the 100 lowest modes by |j|.
 SPEEDS = SaturatedField(field=GaussianField(sigma=1.0, tau=3.0, alpha=2.0, n_modes=9), mean=20.0, amplitude=1.0)
 
 
-class Helmholtz(PDE):
+class Helmholtz(StationaryPDE):
     """-Lap u - (omega / c)^2 u = 0 on a rectangle, the coefficient `wave_speed` is c, the displacement u is real.
 
     The normal derivative is 1 on the middle part of the upper end of the second axis, zero elsewhere. Samples lie at
     nodes; c is bilinear between them. Without damping no bound holds uniformly in c, and speeds at which omega is an
-    eigenfrequency have no solution. Trajectories are (guess, solution), dt is 0.
+    eigenfrequency have no solution.
 
     driven: the part of the upper end, as fractions of the first axis; the solver is of order 1 unless nodes lie there.
 
@@ -71,11 +71,7 @@ class Helmholtz(PDE):
         Of order 2 inside: (k h)^2 / 12 of k^2 u is left, 2 pi / (k h) nodes a wavelength.
         """
         self.require_grid(grid)
-        if dt != 0 or u.shape[1] < 2:
-            raise ValueError(
-                f"a stationary trajectory is (guess, solution) with dt = 0, got {u.shape[1]} states, {dt=}"
-            )
-        solution = u[:, 1:, 0]
+        solution = self.solutions(u, dt)[:, :, 0]
         square = (self.omega / params.fields[:, :1]) ** 2
         total = -square * solution
         for axis, h in enumerate(grid.spacing):
@@ -90,12 +86,6 @@ class Helmholtz(PDE):
             widths[0] = widths[-1] = h / 2
             total = total - torch.diff(slopes, dim=dim) / widths.reshape(-1, *(1,) * (1 - axis))
         return total.unsqueeze(2)
-
-    def sample_initial(
-        self, grid: Grid, n_samples: int, generator: torch.Generator
-    ) -> Float[Tensor, "batch channel *space"]:
-        """The guess: zeros. Draws nothing."""
-        return torch.zeros(n_samples, 1, *grid.shape, dtype=torch.float64, device=generator.device)
 
     def sample_params(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Parameters:
         c = self.wave_speed.sample(grid, n_samples, generator).unsqueeze(1)

@@ -7,16 +7,14 @@ from torch import Tensor
 from duhamel.fields import Boundary, Centring, Grid, Parameters, Quantity, RandomField
 from duhamel.fields.kernel_field import SmoothField
 from duhamel.fields.spectral import derivative
-from duhamel.pdes.base import PDE
+from duhamel.pdes.base import StationaryPDE
 from duhamel.pdes.diffusion import diffusion
 
 SOURCES = SmoothField(length=0.2, zero_mean=True)
 
 
-class Poisson(PDE):
+class Poisson(StationaryPDE):
     """-Lap u = f on a box, periodic with f and u of mean zero, or u = 0 on the boundary; the coefficient `source` is f.
-
-    Trajectories are (guess, solution), dt is 0.
 
     boundary: periodic or dirichlet, the same on every axis. source: distribution of f; its mean is removed where the
         axes are periodic, for no u has a Laplacian of another mean.
@@ -39,11 +37,7 @@ class Poisson(PDE):
         self, u: Float[Tensor, "batch time channel *space"], params: Parameters, grid: Grid, dt: float
     ) -> Float[Tensor, "batch frame channel *space"]:
         """-Lap u - f at every frame after the guess: spectral on periodic axes, else by finite volumes of order 2."""
-        if dt != 0 or u.shape[1] < 2:
-            raise ValueError(
-                f"a stationary trajectory is (guess, solution) with dt = 0, got {u.shape[1]} states, {dt=}"
-            )
-        solution, f = u[:, 1:, 0], params.fields[:, :1]
+        solution, f = self.solutions(u, dt)[:, :, 0], params.fields[:, :1]
         if all(grid.periodic):
             minus_laplacian = -sum(
                 (derivative(solution, grid, axis, order=2) for axis in range(grid.ndim)), torch.zeros_like(solution)
@@ -52,12 +46,6 @@ class Poisson(PDE):
             flat = solution.flatten(0, 1)
             minus_laplacian = diffusion(flat, torch.ones_like(flat), grid).unflatten(0, solution.shape[:2])
         return (minus_laplacian - f).unsqueeze(2)
-
-    def sample_initial(
-        self, grid: Grid, n_samples: int, generator: torch.Generator
-    ) -> Float[Tensor, "batch channel *space"]:
-        """The guess: zeros. Draws nothing."""
-        return torch.zeros(n_samples, 1, *grid.shape, dtype=torch.float64, device=generator.device)
 
     def sample_params(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Parameters:
         f = self.source.sample(grid, n_samples, generator).unsqueeze(1)

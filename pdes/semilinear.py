@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from duhamel.fields import Boundary, Centring, Grid, Parameters, RandomField
+from duhamel.fields import Boundary, Centring, Grid, Parameters, Quantity, RandomField
 from duhamel.fields.extension import extend, extended, restrict
 from duhamel.fields.fourier_space import FourierSpace
 from duhamel.pdes.base import EvolutionPDE
@@ -100,6 +100,20 @@ class LinearPDE(SpectralPDE):
         self, v: Complex[Tensor, "batch channel *mode"], params: Parameters, space: FourierSpace
     ) -> Complex[Tensor, "batch channel *mode"]:
         return self.symbol(params, space).to(v.dtype) * v
+
+
+class DiffusivePDE(LinearPDE):
+    """L = kappa Lap for one channel; the scalar `diffusivity` is kappa. Periodic, neumann or dirichlet."""
+
+    scalars = (Quantity("diffusivity", minimum=0.0),)
+    boundaries = (Boundary.PERIODIC, Boundary.NEUMANN, Boundary.DIRICHLET)
+
+    def __init__(self, *, length: float, boundary: str, diffusivity: Distribution, initial: RandomField) -> None:
+        super().__init__(length=length, initial=initial, distributions=(diffusivity,), boundary=boundary)
+
+    def symbol(self, params: Parameters, space: FourierSpace) -> Float[Tensor, "batch channel *mode"]:
+        kappa = factor(params, 0, space)
+        return kappa * space.laplacian(device=kappa.device)
 
 
 class SemilinearPDE(LinearPDE):

@@ -53,7 +53,7 @@ class ExactPropagator(ABC):
 
     @abstractmethod
     def turned(self, v: Complex[Tensor, "..."], factors: Sequence[Tensor]) -> Complex[Tensor, "..."]:
-        """Coefficients after dt; v may be overwritten. Real factors come with a last axis, for pairs of real numbers."""
+        """Coefficients after dt; v may be overwritten. Real factors come with a last axis, for pairs of numbers."""
 
 
 class FourierExponential(ExactPropagator):
@@ -84,7 +84,10 @@ class WavePropagator(ExactPropagator):
     def turned(self, v: Complex[Tensor, "..."], factors: Sequence[Tensor]) -> Complex[Tensor, "..."]:
         cosine, exchange = factors
         x = torch.view_as_real(v)
-        return torch.view_as_complex(torch.addcmul(cosine * x, exchange, x.flip(1)))
+        turned = cosine * x
+        turned[:, :1].addcmul_(exchange[:, :1], x[:, 1:])
+        turned[:, 1:].addcmul_(exchange[:, 1:], x[:, :1])
+        return torch.view_as_complex(turned)
 
 
 @reference_solver.register

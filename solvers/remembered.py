@@ -15,8 +15,8 @@ T = TypeVar("T")
 class Remembered(Generic[T]):
     """`build(params, like)`, the last answer of which serves again while scalars, dtype and device stay the same.
 
-    Where all samples have the same scalars it is built for one of them, to be broadcast. Nothing is kept of scalars that
-    carry a graph of their own.
+    Where all samples have the same scalars it is built for one of them, to be broadcast. Nothing is kept of scalars
+    that carry a graph of their own.
     """
 
     def __init__(self, build: Callable[[Parameters, Tensor], T]) -> None:

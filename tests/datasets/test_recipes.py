@@ -25,7 +25,14 @@ def test_a_recipe_is_made(name: str, tmp_path: Path) -> None:
         whole = hydra.compose("generate", overrides=[f"+recipe={name}", "out=f.hdf5"])
         shape = [WAVES if "omega" in whole.pde else TINY[len(whole.shape)]] * len(whole.shape)
         n_steps = min(whole.n_steps, 2)
-        tiny = ["n_samples=2", "error_samples=1", "batch_size=2", f"shape={shape}", f"n_steps={n_steps}", f"warmup={min(whole.warmup, 1)}"]
+        tiny = [
+            "n_samples=2",
+            "error_samples=1",
+            "batch_size=2",
+            f"shape={shape}",
+            f"n_steps={n_steps}",
+            f"warmup={min(whole.warmup, 1)}",
+        ]
         # Waves of 256 or 500 modes are not for so few points.
         tiny += [f"{key}=6" for key in modes(whole.pde, "pde")]
         config = hydra.compose("generate", overrides=[f"+recipe={name}", "out=f.hdf5", *tiny])
