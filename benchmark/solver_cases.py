@@ -81,7 +81,7 @@ LORENZ = Lorenz96()
 def _fitzhugh_nagumo(pde: object) -> object:
     neumann = {"derivative": 0}
     return pde.PDE(  # type: ignore[attr-defined]
-        {"u": "1e-2 * laplace(u) + u - u**3 - 5e-3 - v", "v": "1e-2 * laplace(v) + u - v"}, bc=neumann
+        {"u": "3e-2 * laplace(u) + u - u**3 - 5e-3 - v", "v": "3e-2 * laplace(v) + u - v"}, bc=neumann
     )
 
 
@@ -142,7 +142,7 @@ CASES: tuple[SolverCase, ...] = (
         {"py-pde": rivals.py_pde(_fisher, 1.0, 1.0, False)}, (10, 20),
     ),
     SolverCase(
-        FitzHughNagumo(initial=FEW_MODES), (32, 32), 1.0, (1e-2, 1e-2, 5e-3), (2, 5, 10, 20), 80,
+        FitzHughNagumo(initial=FEW_MODES), (32, 32), 1.0, (3e-2, 3e-2, 5e-3), (2, 5, 10, 20), 80,
         {"py-pde": rivals.py_pde(_fitzhugh_nagumo, 1.0, 2.0, False)}, (10, 20),
     ),
     SolverCase(

@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             continue
         for batch in given.batch:
             curves, missing = compare(case, batch, given.repeats, given.patience)
-            for row in rows(case, batch, curves):
+            for row in rows(case, batch, curves) if "duhamel" in curves else ():
                 print(f"| {' | '.join(row)} |", flush=True)
             for name, reason in missing.items():
                 print(f"| | | {batch} | {name} | {reason} | | | |", flush=True)
