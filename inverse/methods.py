@@ -142,7 +142,7 @@ def reference_posterior(
 
     Without a surrogate, by the reference's own Laplace approximation.
     """
-    fine = problem.by_reference
+    fine, before = problem.by_reference, problem.solves.reference
     with spending(problem.solves) as spent, problem.solves.at_most(n_reference):
         if problem.surrogate is None:
             gaussian = preconditioner(fine)
@@ -150,9 +150,10 @@ def reference_posterior(
             first = adapted_posterior(problem, generator, n_reference=max(100, n_reference // 50))
             assert first.gaussian is not None
             gaussian = first.gaussian
-        steps = (n_reference - problem.solves.reference) // n_chains - 1
+        left = n_reference - (problem.solves.reference - before)
+        steps = left // n_chains - 1
         if steps < 10:
-            raise ValueError(f"{n_reference} reference solves leave {n_chains} chains {steps} steps: at least 10")
+            raise ValueError(f"{n_reference} reference solves leave {n_chains} chains {steps} steps: it takes 10")
         found = pcn(
             fine,
             gaussian=gaussian,

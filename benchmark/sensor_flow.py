@@ -1,0 +1,114 @@
+"""One flow for 5 to 100 sensors of a Darcy flow: calibrated? as narrow as NUTS?
+
+    python -m duhamel.benchmark.sensor_flow [--simulations 20000] [--epochs 40] [--replicates 200] [--problems 4]
+
+Permeability: 16 Karhunen-Loeve modes of its logarithm, 16 x 16 cells, noise of 2 % of the solutions' root mean square.
+p: least Kolmogorov-Smirnov p of simulation-based calibration over the 16 coordinates, times 16 (Bonferroni). covered:
+share of coordinates in their central 90 % intervals. err, width: root mean square over coordinates of
+|mean - mean_NUTS| / std_NUTS, and mean of std / std_NUTS, of problems that NUTS solves on the same solver.
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from duhamel.fields import GaussianField, LogNormalField
+from duhamel.inverse import IndependentNoise, InverseProblem, Points, Prior, preconditioner, random_places
+from duhamel.inverse.diagnostics import calibration_p_values, calibration_ranks
+from duhamel.inverse.flow_matching import FlowMatching, trained_flow
+from duhamel.inverse.nuts import nuts
+from duhamel.pdes import Darcy
+from duhamel.solvers import DarcyFiniteVolume
+
+PERMEABILITY = LogNormalField(field=GaussianField(sigma=11.0, tau=3.0, alpha=2.0, n_modes=3))
+GRID = Darcy(permeability=PERMEABILITY).grid((16, 16))
+PRIOR = Prior(Darcy(permeability=PERMEABILITY).problem(GRID, 0.0), {"permeability": PERMEABILITY})
+COUNTS = (5, 10, 20, 50, 100)
+DRAWS = 99
+
+
+def posed(n: int, noise: float, generator: torch.Generator, truth: Tensor) -> list[InverseProblem]:
+    """Problems with the same places and a truth each."""
+    sensors = Points(positions=random_places(n, GRID, generator))
+    level = IndependentNoise(torch.full((n,), noise, dtype=torch.float64))
+    example = InverseProblem(
+        prior=PRIOR,
+        observation=sensors,
+        noise=level,
+        data=torch.zeros(n, dtype=torch.float64),
+        grid=GRID,
+        reference=DarcyFiniteVolume(GRID),
+    )
+    with torch.no_grad():
+        data = example.reference_forward(truth) + level.sample(len(truth), generator)
+    return [
+        InverseProblem(
+            prior=PRIOR, observation=sensors, noise=level, data=row, grid=GRID, reference=DarcyFiniteVolume(GRID)
+        )
+        for row in data
+    ]
+
+
+def calibration(flow: FlowMatching, n: int, replicates: int, generator: torch.Generator) -> tuple[float, float]:
+    """Least p over coordinates (Bonferroni) and the coverage of 90 % intervals."""
+    truths = PRIOR.sample(replicates, generator)
+    problems = posed(n, flow.noise, generator, truths)
+    draws = torch.stack([flow.posterior(p, generator, n_draws=DRAWS).draws for p in problems])
+    p = calibration_p_values(calibration_ranks(truths, draws), DRAWS, generator)
+    low, high = draws.quantile(0.05, dim=1), draws.quantile(0.95, dim=1)
+    return min(1.0, float(p.min()) * len(p)), float(((truths >= low) & (truths <= high)).double().mean())
+
+
+def against_nuts(flow: FlowMatching, n: int, problems: int, generator: torch.Generator) -> dict[str, list[float]]:
+    """Errors and widths in units of NUTS's standard deviations, and seconds of both, a number a problem."""
+    found: dict[str, list[float]] = {"err": [], "width": [], "seconds": [], "seconds of NUTS": []}
+    for _ in range(problems):
+        (problem,) = posed(n, flow.noise, generator, PRIOR.sample(1, generator))
+        target = problem.by_reference
+        chain = nuts(target, gaussian=preconditioner(target), generator=generator, n_chains=2, n_draws=300, n_burn=100)
+        start = time.perf_counter()
+        ours = flow.posterior(problem, generator, n_draws=1000)
+        found["seconds"].append(time.perf_counter() - start)
+        found["seconds of NUTS"].append(chain.spent.seconds)
+        found["err"].append(float(((ours.mean() - chain.mean()) / chain.std()).square().mean().sqrt()))
+        found["width"].append(float((ours.std() / chain.std()).mean()))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="One flow for 5 to 100 sensors.")
+    parser.add_argument("--simulations", type=int, default=20000)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--replicates", type=int, default=200)
+    parser.add_argument("--problems", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    generator = torch.Generator().manual_seed(options.seed)
+    with torch.no_grad():
+        states = DarcyFiniteVolume(GRID)
+        u0, params = PRIOR(PRIOR.sample(64, generator), GRID)
+        noise = 0.02 * float(states(u0, params).square().mean().sqrt())
+    (example,) = posed(5, noise, generator, PRIOR.sample(1, generator))
+    start = time.perf_counter()
+    flow = trained_flow(example, generator, n_simulations=options.simulations, n_epochs=options.epochs)
+    spent = time.perf_counter() - start
+    table = Table("sensors", "p", "covered", "err", "width", "s", "s of NUTS", title=f"seed {options.seed}")
+    for n in COUNTS:
+        p, covered = calibration(flow, n, options.replicates, generator)
+        against = against_nuts(flow, n, options.problems, generator)
+        cells = [f"{statistics.mean(v):.3g} ({min(v):.3g} to {max(v):.3g})" for v in against.values()]
+        table.add_row(str(n), f"{p:.2g}", f"{covered:.3f}", *cells)
+    console = Console(width=160)
+    console.print(table)
+    console.print(
+        f"trained in {spent:.0f} s on {options.simulations} solves, validation loss {flow.validation_loss:.4f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
