@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -11,6 +12,9 @@ def started(arguments: Sequence[str], log: Path, environment: Mapping[str, str] 
     """Process id of a fork, in a group of its own, that runs train.py of the current folder and prints to `log`."""
     pid = os.fork()
     if pid:
+        # In both processes: whoever comes first, the group is there when this returns.
+        with suppress(ProcessLookupError, PermissionError):
+            os.setpgid(pid, pid)
         return pid
     os.setpgid(0, 0)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
