@@ -120,17 +120,16 @@ class ArraySource:
         for variable in variables:
             stored = handles.stored(self.path, self._name(variable, trajectory))
             last = first + variable.n_components
-            target = out if variable.n_components == out.shape[1] else out[:, first:last]
-            if not (self._is_run[variable] and _read_run(stored, variable, trajectory, start, target)):
+            target = out if len(variables) == 1 else out[:, first:last]
+            if variable.axes not in self._runs or not _read_run(stored, variable.axes, trajectory, start, target):
                 self._read_slices(stored, variable, trajectory, slice(start, stop), target)
             first = last
 
     @cached_property
-    def _is_run(self) -> dict[Variable, bool]:
-        """Whether a window of the array is one run of its elements, in the order of a state."""
+    def _runs(self) -> frozenset[tuple[str, ...]]:
+        """Axes of an array whose windows are one run of its elements, in the order of a state."""
         orders = ((TIME, *self.space), (TIME, COMPONENT, *self.space))
-        runs = (*orders, *((SAMPLE, *order) for order in orders))
-        return {variable: variable.axes in runs for variable in (*self.states, *self.coefficients)}
+        return frozenset((*orders, *((SAMPLE, *order) for order in orders)))
 
     def _read_slices(
         self, stored: handles.Stored, variable: Variable, trajectory: int, times: slice, target: np.ndarray
@@ -151,24 +150,25 @@ class ArraySource:
         target[...] = _arranged(block, [axis for axis in variable.axes if axis != SAMPLE], self.space)
 
 
-def _read_run(stored: handles.Stored, variable: Variable, trajectory: int, start: int, target: np.ndarray) -> bool:
+def _read_run(stored: handles.Stored, axes: tuple[str, ...], trajectory: int, start: int, target: np.ndarray) -> bool:
     """Read an uncompressed window past HDF5; False, nothing being lost, where that cannot be done."""
-    leading = variable.axes.index(TIME)
-    n_times = target.shape[0]
+    leading = 0 if axes[0] == TIME else 1
+    n_times, size, stride = len(target), target.nbytes, stored.strides[leading]
     if (
         not stored.plain
         or stored.dtype != target.dtype
         or start + n_times > stored.shape[leading]
         or (leading and trajectory >= stored.shape[0])  # other bytes lie beyond
-        or stored.strides[leading] * n_times != target.nbytes
+        or stride * n_times != size
     ):
         return False
-    position = stored.offset + start * stored.strides[leading] + (trajectory * stored.strides[0] if leading else 0)
+    position = stored.offset + start * stride + (trajectory * stored.strides[0] if leading else 0)
+    if target.flags.c_contiguous:
+        return os.preadv(stored.descriptor, (target.data,), position) == size
     # A vector of frames where the channels of a state come from several arrays.
-    pieces: list[np.ndarray] = [target] if target.flags.c_contiguous else list(target)
-    if len(pieces) > MAX_PIECES or not pieces[0].flags.c_contiguous:
+    if n_times > MAX_PIECES or not target[0].flags.c_contiguous:
         return False
-    return os.preadv(stored.descriptor, [piece.data for piece in pieces], position) == target.nbytes
+    return os.preadv(stored.descriptor, [frame.data for frame in target], position) == size
 
 
 def _arranged(block: np.ndarray, axes: list[str], space: tuple[str, ...]) -> np.ndarray:

@@ -60,9 +60,18 @@ class _OpenFile:
 
 
 _open: OrderedDict[Path, _OpenFile] = OrderedDict()
-_owner = os.getpid()
-# Closing a parent's handle in the child would touch state that the two share; it is forgotten, not closed.
 _inherited: list[object] = []
+
+
+def _forget() -> None:
+    """Closing a parent's handle in the child would touch state that the two share: it is kept, and never used."""
+    global _open
+    _inherited.append(_open)
+    _open = OrderedDict()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def stored(path: Path, name: str) -> Stored:
@@ -71,7 +80,7 @@ def stored(path: Path, name: str) -> Stored:
     A file that was replaced on disk is opened anew, after `CHECK_EVERY` seconds at the latest.
     """
     entry = _open.get(path)
-    if entry is None or os.getpid() != _owner or time.monotonic() - entry.checked >= CHECK_EVERY:
+    if entry is None or time.monotonic() - entry.checked >= CHECK_EVERY:
         entry = _checked(path)
     found = entry.stored.get(name)
     if found is None:
@@ -88,7 +97,7 @@ def stored(path: Path, name: str) -> Stored:
 def close(path: Path) -> None:
     """Close this process's handle of one file, where there is one."""
     entry = _open.pop(path, None)
-    if entry is not None and os.getpid() == _owner:
+    if entry is not None:
         entry.close()
 
 
@@ -100,14 +109,10 @@ def close_all() -> None:
 
 def open_files() -> tuple[Path, ...]:
     """Paths of the files open in this process, the least recently used first."""
-    return tuple(_open) if os.getpid() == _owner else ()
+    return tuple(_open)
 
 
 def _checked(path: Path) -> _OpenFile:
-    global _open, _owner
-    if os.getpid() != _owner:
-        _inherited.append(_open)
-        _open, _owner = OrderedDict(), os.getpid()
     entry = _open.get(path)
     if entry is not None and entry.stamp != _stamp(path):
         close(path)

@@ -1,6 +1,6 @@
-"""Batches in memory that workers and consumer share: made once, lent for as long as a batch is in use.
+"""Batches in memory that lasts, shared with workers if there are any: made once, lent while a batch is in use.
 
-A batch that a worker sends in fresh shared memory costs page faults on either side, more than reading it. Here it is
+A batch in fresh memory costs page faults, on either side if a worker sends it: about as much as reading it. Here it is
 filled where the consumer will look at it, and nothing is copied.
 """
 
@@ -20,13 +20,21 @@ class Ring:
     its memory: a tensor of the batch, a view of one, an array made from it.
 
     shapes: of the parts of one window.
+    shared: whether other processes are to fill it.
     """
 
     def __init__(
-        self, shapes: tuple[tuple[int, ...], ...], dtype: torch.dtype, *, n_places: int, batch_size: int
+        self,
+        shapes: tuple[tuple[int, ...], ...],
+        dtype: torch.dtype,
+        *,
+        n_places: int,
+        batch_size: int,
+        shared: bool = True,
     ) -> None:
         self.shapes = shapes
-        self.memory = torch.empty(n_places, batch_size * sum(map(math.prod, shapes)), dtype=dtype).share_memory_()
+        memory = torch.empty(n_places, batch_size * sum(map(math.prod, shapes)), dtype=dtype)
+        self.memory = memory.share_memory_() if shared else memory
         self._filling: set[int] = set()
         self._lent: dict[int, weakref.ref[np.ndarray]] = {}
 

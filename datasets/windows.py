@@ -99,12 +99,12 @@ class Windows(Dataset[Trajectory]):
         """Read each window straight to its place in a batch."""
         u_out, fields_out = u.numpy(), fields.numpy()
         rows = []
-        for row, index in enumerate(indices):
+        for index, states, coefficients in zip(indices, u_out, fields_out, strict=True):
             i, n, start = self._locate(index)
             source, trajectory = self.sources[i], self.trajectories[i][n]
-            source.read_into(trajectory, start, start + self.length, u_out[row])
+            source.read_into(trajectory, start, start + self.length, states)
             if self._n_coefficients:
-                fields_out[row] = source.read_coefficients(trajectory)
+                coefficients[...] = source.read_coefficients(trajectory)
             rows.append(self._first_row[i] + n)
         scalars.copy_(self._scalars[rows])
 

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,11 +14,9 @@ import pytest
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
-from torch.utils.data import Dataset
 
-from duhamel.datasets.loader import Batches, ResumableLoader
-from duhamel.datasets.windows import EpochShuffle, collated
-from duhamel.fields import Trajectory
+from duhamel.datasets.loader import window_loader
+from duhamel.datasets.windows import EpochShuffle, Windows
 from duhamel.training import (
     AverageWeights,
     BestModel,
@@ -36,15 +35,23 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
 
 
-class Waves(Dataset[Trajectory]):
+class Waves(Windows):
+    """Without a file."""
+
     def __init__(self) -> None:
         self.all = shifted_waves(11)
+        self.grid, self.dt, self.dtype = self.all.grid, self.all.dt, self.all.u.dtype
+        parts = (self.all.u, self.all.params.fields, self.all.params.scalars)
+        self.shapes = tuple(tuple(part.shape[1:]) for part in parts)
 
     def __len__(self) -> int:
         return 11
 
-    def __getitems__(self, indices: list[int]) -> Trajectory:
-        return Trajectory(self.all.u[indices], self.all.params[torch.tensor(indices)], self.all.grid, self.all.dt)
+    def fill(self, indices: Sequence[int], u: torch.Tensor, fields: torch.Tensor, scalars: torch.Tensor) -> None:
+        chosen = list(indices)
+        u.copy_(self.all.u[chosen])
+        fields.copy_(self.all.params.fields[chosen])
+        scalars.copy_(self.all.params.scalars[chosen])
 
 
 class At(lightning.Callback):
@@ -101,7 +108,7 @@ def train(folder: Path, *callbacks: lightning.Callback, epochs: int = 4, resume:
         num_sanity_val_steps=0,
         **options,
     )
-    batches = ResumableLoader(Waves(), batch_sampler=Batches(EpochShuffle(11, seed=0), 2), collate_fn=collated)
+    batches = window_loader(Waves(), EpochShuffle(11, seed=0), batch_size=2)
     last = folder / "last.ckpt" if resume and (folder / "last.ckpt").exists() else None
     run.fit(subject, batches, loader(shifted_waves(4), 2), ckpt_path=last, weights_only=True)
     return run, subject
