@@ -193,7 +193,8 @@ def table(rows: Sequence[Row]) -> Table:
         names = [n for n in row.seconds if n != THEIRS]
         milliseconds = [f"{1e3 * row.seconds[n]:.1f}" for n in row.seconds] + [""] * (3 - len(row.seconds))
         ratios = [f"{row.speed_up[n][1]:.2f}" for n in names] + [""] * (2 - len(names))
-        shares = "/".join(f"{row.memory[n] / row.memory[THEIRS]:.2f}" for n in names) if row.memory else ""
+        # A step smaller than the pages that are counted adds none.
+        shares = "/".join(f"{row.memory[n] / row.memory[THEIRS]:.2f}" for n in names) if row.memory.get(THEIRS) else ""
         floor = min(row.floor.values())
         result.add_row(
             row.what,
