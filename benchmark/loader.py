@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader
 
+from duhamel.benchmark.resident import resident
 from duhamel.datasets import Windows, open_source
 from duhamel.datasets.arrays import ArraySource
 from duhamel.datasets.loader import window_loader
@@ -116,32 +117,12 @@ def speed(windows: Windows, *, batch_size: int, n_workers: int, n_repeats: int) 
     )
 
 
-def resident() -> int:
-    """Bytes of this process and its children that lie in memory, shared pages divided among those that share them."""
-    pids = [os.getpid(), *_children(os.getpid())]
-    return sum(_proportional(pid) for pid in pids)
-
-
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task")
-    if not tasks.is_dir():
-        raise NotImplementedError("memory is measured from /proc, which this system does not have")
-    return [int(c) for task in tasks.iterdir() for c in (task / "children").read_text().split()]
-
-
-def _proportional(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    raise NotImplementedError(f"/proc/{pid}/smaps_rollup has no Pss")
-
-
 def memory(windows: Windows, *, batch_size: int, n_workers: int) -> Memory:
     """Watch one epoch, sampled at every eighth batch."""
     samples = []
     for i, _ in enumerate(loader(windows, batch_size, n_workers)):
         if i % 8 == 0:
-            samples.append(resident())
+            samples.append(resident(os.getpid()))
     quarter = max(1, len(samples) // 4)
     return Memory(
         n_workers=n_workers,

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from duhamel.benchmark.loader import memory, resident, speed, write_example
+from duhamel.benchmark.loader import memory, speed, write_example
+from duhamel.benchmark.resident import resident
 from duhamel.datasets import Windows, open_source
 
 linux = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is measured from /proc")
@@ -24,7 +25,7 @@ def test_both_loops_run_over_the_same_windows(windows: Windows) -> None:
 
 @linux
 def test_memory_counts_what_is_held(windows: Windows) -> None:
-    before = resident()
+    before = resident(os.getpid())
     held = os.urandom(32 * 2**20)
-    assert 0.9 * len(held) < resident() - before < 1.5 * len(held)
+    assert 0.9 * len(held) < resident(os.getpid()) - before < 1.5 * len(held)
     assert memory(windows, batch_size=2, n_workers=0).late > 32 * 2**20
