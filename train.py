@@ -60,8 +60,9 @@ def train(cfg: DictConfig, run: Path, checkpoint: Path | None) -> float:
         surrogate.save(run / "surrogate.safetensors")
         (run / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
         (run / "split.json").write_text(json.dumps(data.split, indent=2) + "\n")
-        write_figures(run, module.panels[data.test_names[0]], data.problem)
-        logging.getLogger("train").info(f"rollout error {error:.4g}, persistence {baseline:.4g}; {run}/figures.html")
+        if cfg.figures:
+            write_figures(run, module.panels[data.test_names[0]], data.problem)
+        logging.getLogger("train").info(f"rollout error {error:.4g}, persistence {baseline:.4g}; {run}")
     return error
 
 

@@ -44,6 +44,7 @@ COMMON = [
     "training.noise=0.02",
     "trainer.check_val_every_n_epoch=2",
     "threads=1",
+    "figures=false",
 ]
 SCENARIOS: dict[str, list[str]] = {
     "bf16, gated curriculum": ["trainer.precision=bf16-mixed", "training/curriculum=loss_gated"],

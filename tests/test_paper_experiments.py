@@ -14,7 +14,13 @@ from tests.test_experiments import generated, run
 CONF = Path(__file__).parents[1] / "conf"
 NAMES = sorted(path.stem for path in (CONF / "experiment" / "paper").glob("*.yaml"))
 STUDIES = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
-QUICK = ["trainer.max_epochs=1", "trainer.max_steps=3", "trainer.enable_progress_bar=false", "~callbacks.progress"]
+QUICK = [
+    "trainer.max_epochs=1",
+    "trainer.max_steps=3",
+    "trainer.enable_progress_bar=false",
+    "~callbacks.progress",
+    "figures=false",
+]
 # Less of everything but the layout: levels, norms and conditions stay.
 MGNO = ["operator.width=4", "operator.n_layers=2", "operator.pre=[1,1,2]", "dataset.batch_size=4"]
 NSM = ["operator.width=4", "operator.n_layers=1", "operator.modes=5", "dataset.n_test=2", "dataset.steps_per_epoch=3"]
