@@ -40,6 +40,10 @@ class Burgers(SemilinearPDE):
     ) -> Complex[Tensor, "batch channel mode"]:
         return space.slope(0, space.square(v), scale=-0.5)
 
+    def transport_time(self, u0: Float[Tensor, "batch channel *space"], params: Parameters) -> Float[Tensor, " batch"]:
+        """nu / max |u0|^2: by the maximum principle |u| never exceeds its first maximum."""
+        return params.scalars[:, 0].double() / u0.double().flatten(1).abs().amax(dim=1).square()
+
     def invariants(self, u: Float[Tensor, "..."], grid: Grid) -> dict[str, Float[Tensor, "..."]]:
         return {"mass": integral(u.select(-1 - grid.ndim, 0), grid)}
 

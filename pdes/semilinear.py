@@ -1,5 +1,6 @@
 """Equations with constant coefficients in their linear part: u_t = L u + N(u), L diagonal in Fourier coefficients."""
 
+import math
 from abc import abstractmethod
 from typing import ClassVar
 
@@ -124,6 +125,11 @@ class SemilinearPDE(LinearPDE):
         self, v: Complex[Tensor, "batch channel *mode"], params: Parameters, space: FourierSpace
     ) -> Complex[Tensor, "batch channel *mode"]:
         """Coefficients of N(u), products taken at the samples of `space.grid`; v are those of u."""
+
+    def transport_time(self, u0: Float[Tensor, "batch channel *space"], params: Parameters) -> Float[Tensor, " batch"]:
+        """nu / c^2 from u0 on: L diffuses by nu, N carries u along at speeds up to c. inf where N carries nothing, and
+        where no bound is known."""
+        return torch.full((len(u0),), math.inf, dtype=torch.float64, device=u0.device)
 
     def tendency_modes(
         self, v: Complex[Tensor, "batch channel *mode"], params: Parameters, space: FourierSpace

@@ -20,6 +20,9 @@ from duhamel.solvers.transfer import PointValues
 COARSEST = 256
 # Steps of dt, on whatever grid: what is smooth in space is not always slow.
 FEWEST_STEPS = 4
+# c^2 dt / nu up to which a step with transport at speed c in its stages and diffusion nu in its exponentials grows at
+# no wavenumber; it does from 4.7 on, at k^2 = 4.8 / (nu dt), on every grid that holds that mode.
+STABLE = 4.5
 # A sample goes to half the points where its spectral tail there would be this much below the bound.
 MARGIN = 0.01
 
@@ -57,7 +60,8 @@ class AdaptiveETDRK4:
 
     A sample begins a frame (a time dt) on the grid it is on. If its spectral tail exceeds `tail_bound` on the way, the
     frame is solved again with twice the points and steps; where half of them would do, the next frame has half. So a
-    shock costs what it costs while it lasts, and a solution that has decayed costs little.
+    shock costs what it costs while it lasts, and a solution that has decayed costs little. No step is longer than
+    `STABLE` allows.
 
     grid: that states are given and returned on; periodic, node-centred, with a power of two times `COARSEST` or more
         points an axis to be halved.
@@ -82,25 +86,9 @@ class AdaptiveETDRK4:
             raise ValueError(f"max_refine needs a semilinear equation on a periodic node-centred grid, not {pde.name}")
         if max_refine < 1 or max_refine & (max_refine - 1):
             raise ValueError(f"max_refine must be a power of two, got {max_refine}")
-        self.grid, self.tail_bound = grid, tail_bound
-        halvings = 0
-        while all(n % 2 ** (halvings + 1) == 0 and n // 2 ** (halvings + 1) >= COARSEST for n in grid.shape):
-            halvings += 1
-        # Points an axis, relative to `grid`.
-        self.ratios = [2.0**k for k in range(-halvings, max_refine.bit_length())]
-        self.home = pde.space(grid)
-        self._levels = [
-            _Level(
-                ETDRK4(
-                    pde,
-                    grid.with_shape(tuple(round(n * ratio * finer) for n in grid.shape)),
-                    dt,
-                    substeps=max(FEWEST_STEPS, math.ceil(substeps * ratio)) * finer,
-                    tail_bound=math.inf,
-                )
-            )
-            for ratio in self.ratios
-        ]
+        self.pde, self.grid, self.dt = pde, grid, dt
+        self.substeps, self.max_refine, self.finer, self.tail_bound = substeps, max_refine, finer, tail_bound
+        self._ladders: dict[int, _Ladder] = {}
 
     def trajectory(
         self,
@@ -110,10 +98,63 @@ class AdaptiveETDRK4:
         *,
         schedule: Int[Tensor, "step batch"] | None = None,
     ) -> tuple[Float[Tensor, "batch time channel *space"], Int[Tensor, "step batch"]]:
-        """States 0, ..., n_steps, and which grid (index into `ratios`) each sample was on in each frame.
+        """States 0, ..., n_steps, and which grid, from the coarsest on, each sample was on in each frame.
 
         schedule: of another solve of the same samples, to be followed whatever the tails.
         """
+        fewest = self._fewest_steps(u0, params)
+        states = torch.empty(len(u0), n_steps + 1, *u0.shape[1:], dtype=u0.dtype, device=u0.device)
+        taken = torch.empty(n_steps, len(u0), dtype=torch.long)
+        for n in fewest.unique().tolist():
+            rows = (fewest == n).nonzero()[:, 0]
+            own = None if schedule is None else schedule[:, rows]
+            if n not in self._ladders:
+                self._ladders[n] = _Ladder(self, n)
+            there = rows.to(u0.device)
+            states[there], taken[:, rows] = self._ladders[n].trajectory(u0[there], params[there], n_steps, own, rows)
+        return states, taken
+
+    def _fewest_steps(self, u0: Float[Tensor, "batch channel *space"], params: Parameters) -> Int[Tensor, " batch"]:
+        """Of dt, on whatever grid: a power of two."""
+        needed = (self.dt / (STABLE * self.pde.transport_time(u0, params))).clamp_min(FEWEST_STEPS)
+        return (2 ** needed.log2().ceil()).long().cpu()
+
+
+class _Ladder:
+    """The grids, each with `fewest` steps of dt or more, and a march up and down them."""
+
+    def __init__(self, chosen: AdaptiveETDRK4, fewest: int) -> None:
+        self.grid, self.tail_bound = chosen.grid, chosen.tail_bound
+        halvings = 0
+        while all(n % 2 ** (halvings + 1) == 0 and n // 2 ** (halvings + 1) >= COARSEST for n in self.grid.shape):
+            halvings += 1
+        # Points an axis, relative to `grid`.
+        ratios = [2.0**k for k in range(-halvings, chosen.max_refine.bit_length())]
+        self.home = chosen.pde.space(self.grid)
+        self.numbers = torch.empty(0, dtype=torch.long)
+        self._levels = [
+            _Level(
+                ETDRK4(
+                    chosen.pde,
+                    self.grid.with_shape(tuple(round(n * ratio * chosen.finer) for n in self.grid.shape)),
+                    chosen.dt,
+                    substeps=max(fewest, math.ceil(chosen.substeps * ratio)) * chosen.finer,
+                    tail_bound=math.inf,
+                )
+            )
+            for ratio in ratios
+        ]
+
+    def trajectory(
+        self,
+        u0: Float[Tensor, "batch channel *space"],
+        params: Parameters,
+        n_steps: int,
+        schedule: Int[Tensor, "step batch"] | None,
+        numbers: Int[Tensor, " batch"],
+    ) -> tuple[Float[Tensor, "batch time channel *space"], Int[Tensor, "step batch"]]:
+        """As `AdaptiveETDRK4.trajectory`; numbers: by which an error names the samples."""
+        self.numbers = numbers
         for level in self._levels:
             level.forget()
         states = torch.empty(len(u0), n_steps + 1, *u0.shape[1:], dtype=u0.dtype, device=u0.device)
@@ -181,10 +222,10 @@ class AdaptiveETDRK4:
             return
         row, solver = int((~passed).nonzero()[0, 0]), self._levels[k].solver
         raise UnresolvedError(
-            f"sample {int(samples[row])}: spectral tail {float(tail[row]):.1e} exceeds {self.tail_bound:.1e} on the "
-            f"finest grid, of shape {solver.grid.shape} with step {solver.dt / solver.substeps:g}: the solution is not "
-            "resolved. It needs a larger max_refine; a tail of nan or near 1 from a smooth state asks for more "
-            "substeps",
+            f"sample {int(self.numbers[samples[row].cpu()])}: spectral tail {float(tail[row]):.1e} exceeds "
+            f"{self.tail_bound:.1e} on the finest grid, of shape {solver.grid.shape} with step "
+            f"{solver.dt / solver.substeps:g}: the solution is not resolved. It needs a larger max_refine; a tail of "
+            "nan or near 1 from a smooth state asks for more substeps",
             float(tail[row]),
         )
 

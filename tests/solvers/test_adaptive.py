@@ -9,6 +9,8 @@ from duhamel.fields import Boundary, Centring, Grid, Parameters, PickedWaves, re
 from duhamel.fields.fourier_space import FourierSpace
 from duhamel.pdes import Burgers, Darcy
 from duhamel.solvers import AdaptiveETDRK4, UnresolvedError, adaptive_error, reference_trajectory
+from duhamel.solvers.adaptive import STABLE
+from duhamel.solvers.etdrk import etdrk4_coefficients
 
 PDE = Burgers(initial=PickedWaves())
 GRID = PDE.grid((256,))
@@ -53,6 +55,32 @@ def test_a_sample_does_not_depend_on_its_batch() -> None:
         alone, own = solver.trajectory(u0[i : i + 1], params[i : i + 1], 12)
         assert torch.allclose(alone[0], together[i], rtol=0, atol=1e-12)
         assert torch.equal(own[:, 0], schedule[:, i])
+
+
+def test_transport_beside_little_diffusion_is_stable_up_to_the_stated_step() -> None:
+    """Growth of v' = -nu k^2 v + i c k v over one step, nu = dt = 1: all wavenumbers, at c^2 = STABLE and beyond."""
+    k = torch.logspace(-2, 2, 4001, dtype=torch.float64)
+
+    def growth(c_squared: float) -> float:
+        c, carried = etdrk4_coefficients(-(k**2), 1.0), 1j * math.sqrt(c_squared) * k
+        v = torch.ones_like(carried)
+        n_1 = carried * v
+        n_2 = carried * (c.E2 * v + c.a1 * n_1)
+        n_3 = carried * (c.E2 * v + c.b1 * n_1 + c.b2 * n_2)
+        n_4 = carried * (c.E * v + c.c1 * n_1 + c.c3 * n_3)
+        return float((c.E * v + c.f1 * n_1 + c.f2 * (n_2 + n_3) + c.f3 * n_4).abs().max())
+
+    assert growth(STABLE) < 1 < 1.1 < growth(5.0)
+
+
+def test_fast_states_of_little_viscosity_take_shorter_steps() -> None:
+    """A cusp at speed 1.9: steps in proportion to the points alone lose three digits by the third frame."""
+    grid = PDE.grid((1024,))
+    u0 = -1.9 * torch.sin(math.pi * grid.coordinates()[0]).abs().reshape(1, 1, -1)
+    params = Parameters(torch.full((1, 1), 3.2e-4, dtype=torch.float64), torch.zeros(1, 0, 1024, dtype=torch.float64))
+    u, _ = AdaptiveETDRK4(PDE, grid, 0.01, substeps=4, max_refine=8).trajectory(u0, params, 3)
+    exact = reference_trajectory(PDE, u0, params, grid, 0.01, 3, refine=4, substeps=64)
+    assert float(relative(u[:, 1:], exact[:, 1:])) < 1e-9
 
 
 def test_what_the_finest_grid_does_not_hold_is_refused_by_name() -> None:
