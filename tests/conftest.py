@@ -38,6 +38,13 @@ def unchecked() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture(autouse=True)
+def _slow_tests_go_unchecked(request: pytest.FixtureRequest) -> None:
+    """Whole trainings and studies call what other tests check, a thousand times over."""
+    if request.node.get_closest_marker("slow"):
+        request.getfixturevalue("unchecked")
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of one MiB of its own."""
