@@ -48,7 +48,7 @@ def train(cfg: DictConfig, run: Path, checkpoint: Path | None) -> float:
     callbacks = list(instantiate(cfg.callbacks).values())
     trainer = instantiate(cfg.trainer)(callbacks=callbacks, logger=list(instantiate(cfg.logger).values()))
     check_precision(str(trainer.precision), trainer.strategy.root_device)
-    with clocked(surrogate, data.amount, resumed=checkpoint is not None):
+    with clocked(surrogate, data.amount, trainer, resumed=checkpoint is not None):
         operator.fit(data.train_dataloader(), surrogate.normaliser)
         if list(operator.parameters()):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)

@@ -27,12 +27,21 @@ Run = Callable[[State, Parameters], States]
 
 @dataclass(frozen=True)
 class Fixed:
-    """Seconds spent before the first solve, and where each number is from; None: nobody has said."""
+    """Seconds spent before the first solve, and where each number is from; None: nobody has said.
+
+    n_epochs: of the training, where there were any.
+    """
 
     data_seconds: float | None = None
     training_seconds: float | None = None
     tuning_seconds: float | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    n_epochs: int | None = None
+
+    @property
+    def seconds_per_epoch(self) -> float | None:
+        """Of the training, its validations included; None where either number is unknown."""
+        return self.training_seconds / self.n_epochs if self.training_seconds is not None and self.n_epochs else None
 
     @property
     def total(self) -> float | None:

@@ -38,7 +38,8 @@ def of_surrogate(surrogate: Surrogate, stated: Mapping[str, float | None], *, wh
                 if not n
                 else f"measured: {n} trajectories as the card describes them, {1e3 * seconds:.3g} ms each"
             )
-    fixed = Fixed(numbers["data"], numbers["training"], numbers["tuning"], sources)
+    n_epochs = cost.get("n_epochs")
+    fixed = Fixed(numbers["data"], numbers["training"], numbers["tuning"], sources, n_epochs and int(n_epochs))
     require_stated(fixed, where=where)
     if numbers["tuning"] is None:
         fixed = replace(fixed, sources={**sources, "tuning": "not stated, counted as none"})

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch import nn
 
 from duhamel.benchmark.contenders import Fixed, Run, Setting
 from duhamel.benchmark.evaluation import Accuracy
@@ -57,7 +58,7 @@ def result(entry: Entry) -> SettingResult:
         p95_error=finite(float(quantile(by_sample, 0.95))) if by_sample.size else None,
         costs=entry.costs,
         fixed=_fixed(setting.fixed),
-        n_parameters=sum(p.numel() for p in surrogate.parameters()) if surrogate is not None else None,
+        n_parameters=n_numbers(surrogate) if surrogate is not None else None,
         **{f: getattr(known, f) for f in ("accuracy", "error_by_time", "spectrum", "by_parameter", "worst")},
         stability=entry.stability,
     )
@@ -66,7 +67,20 @@ def result(entry: Entry) -> SettingResult:
 def _fixed(fixed: Fixed | None) -> FixedCost | None:
     if fixed is None:
         return None
-    return FixedCost(fixed.data_seconds, fixed.training_seconds, fixed.tuning_seconds, fixed.total, dict(fixed.sources))
+    return FixedCost(
+        fixed.data_seconds,
+        fixed.training_seconds,
+        fixed.tuning_seconds,
+        fixed.total,
+        fixed.n_epochs,
+        fixed.seconds_per_epoch,
+        dict(fixed.sources),
+    )
+
+
+def n_numbers(module: nn.Module) -> int:
+    """Real numbers among its parameters: a complex one is two, however a library keeps them."""
+    return sum(p.numel() * (1 + p.is_complex()) for p in module.parameters())
 
 
 def ranges(work: Workload) -> dict[str, list[float]]:

@@ -41,12 +41,17 @@ class Cost:
 
 @dataclass(frozen=True)
 class FixedCost:
-    """Seconds before the first solve, and where each number is from. total: null where one is unknown."""
+    """Seconds before the first solve, and where each number is from. total: null where one is unknown.
+
+    seconds_per_epoch: training_seconds over n_epochs, validations included; null where there were no epochs.
+    """
 
     data_seconds: Number
     training_seconds: Number
     tuning_seconds: Number
     total: Number
+    n_epochs: int | None
+    seconds_per_epoch: Number
     sources: dict[str, str]
 
 
@@ -84,6 +89,7 @@ class Stability:
 class SettingResult:
     """One setting of one contender; `reason` says why it failed, and then it has no errors or no costs.
 
+    n_parameters: real numbers, of which a complex parameter has two.
     errors: relative L2 over all states wanted, by sample. error_by_time: its median over samples at each state.
     accuracy: means over samples. horizon_lyapunov: in Lyapunov times, where the equation states its exponent.
     spectrum: energy by shell at the last state, first channel, mean over samples.

@@ -81,16 +81,25 @@ def open_run(run: Path, cfg: DictConfig, checkpoint: Path | None) -> Iterator[No
 
 
 @contextmanager
-def clocked(surrogate: Surrogate, amount: Mapping[str, int], *, resumed: bool) -> Iterator[None]:
-    """The surrogate's card learns what was spent: data (`amount`), seconds of the training, processor and threads.
+def clocked(surrogate: Surrogate, amount: Mapping[str, int], trainer: Trainer, *, resumed: bool) -> Iterator[None]:
+    """The surrogate's card learns what was spent: data (`amount`), epochs, seconds of the training, device and threads.
 
+    processor_seconds: of all threads; where others use the machine they say more than those of the clock.
     A resumed run does not know what went before: its seconds are null.
     """
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     yield
-    seconds = None if resumed else round(time.perf_counter() - start, 3)
+    spent = {"training_seconds": time.perf_counter() - start, "processor_seconds": time.process_time() - used}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
-    surrogate.add_cost({**amount, "training_seconds": seconds, "device": device, "threads": torch.get_num_threads()})
+    surrogate.add_cost(
+        {
+            **amount,
+            "n_epochs": trainer.current_epoch,
+            **{name: None if resumed else round(seconds, 3) for name, seconds in spent.items()},
+            "device": device,
+            "threads": torch.get_num_threads(),
+        }
+    )
 
 
 def best_checkpoint(trainer: Trainer) -> str | None:

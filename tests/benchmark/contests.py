@@ -39,7 +39,7 @@ def burgers_surrogate(*, training_seconds: float | None = 3.0, seed: int = 0) ->
     surrogate = Surrogate(
         operator, Normaliser.fitted(work.problem, statistics), trained_range=trained_range(work.problem, statistics)
     )
-    surrogate.add_cost({"n_trajectories": 0, "n_steps": 3, "training_seconds": training_seconds})
+    surrogate.add_cost({"n_trajectories": 0, "n_steps": 3, "n_epochs": 4, "training_seconds": training_seconds})
     return surrogate
 
 

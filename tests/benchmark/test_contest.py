@@ -10,6 +10,7 @@ from rich.console import Console
 
 from duhamel.benchmark.contenders import Given, SavedSurrogate
 from duhamel.benchmark.machine import require_quiet
+from duhamel.benchmark.records import n_numbers
 from duhamel.benchmark.result import read, schema, validated
 from duhamel.benchmark.sweeps import SolverSweep, darcy_direct, darcy_iterative, geometric_means
 from duhamel.benchmark.workload import Draw, Truth
@@ -109,6 +110,7 @@ def test_costs_that_nobody_knows_are_asked_for(tmp_path):
         SavedSurrogate(str(path)).settings("fno", DRAW.at())
     (told,) = SavedSurrogate(str(path), training_seconds=7.0, tuning_seconds=2.0).settings("fno", DRAW.at())
     assert told.fixed.total == 9.0 and told.fixed.sources["training"] == "configuration"
+    assert told.fixed.seconds_per_epoch == 7.0 / 4
     with pytest.raises(ValueError, match="data_seconds and training_seconds"):
         Given(lambda u, params: u, kind="surrogate").settings("mine", DRAW.at())
 
@@ -177,3 +179,8 @@ def test_chaotic_equations_state_their_lyapunov_exponent():
     assert Lorenz96().lyapunov_exponent == 1.7
     assert KuramotoSivashinsky(length=22.0).lyapunov_exponent == 0.043
     assert KuramotoSivashinsky().lyapunov_exponent == 0.09 and Burgers().lyapunov_exponent is None
+
+
+def test_complex_parameters_count_twice():
+    module = torch.nn.ParameterList([torch.zeros(3, 2), torch.zeros(5, dtype=torch.complex64)])
+    assert n_numbers(module) == 16
