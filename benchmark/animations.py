@@ -25,7 +25,8 @@ def _lines(rollouts: Rollouts, shown: Shown) -> go.Figure:
     def traces(step: int) -> list[go.Scatter]:
         made = []
         for i, (name, states) in enumerate(shown.states.items()):
-            style = {"color": "black", "width": 3} if i == 0 else {"color": (*COLOURS, GREY)[i - 1], "dash": "dash"}
+            colour = (*COLOURS, GREY)[(i - 1) % (len(COLOURS) + 1)]
+            style = {"color": "black", "width": 3} if i == 0 else {"color": colour, "dash": "dash"}
             made.append(go.Scatter(x=x, y=states[step], name=name, mode="lines", line=style))
         return made
 
@@ -34,22 +35,25 @@ def _lines(rollouts: Rollouts, shown: Shown) -> go.Figure:
     margin = 0.08 * float(np.ptp(truth)) or 1.0
     styled(figure, height=440, x="x", y=rollouts.channel)
     figure.update_yaxes(range=[float(truth.min()) - margin, float(truth.max()) + margin])
-    return _moving(figure, rollouts, lambda step: traces(step))
+    return _moving(figure, rollouts, lambda step: traces(step), below=0.16)
 
 
 def _images(rollouts: Rollouts, shown: Shown) -> go.Figure:
     panels = _panels(shown)
     rows = -(-len(panels) // 2)
-    figure = make_subplots(rows, 2, subplot_titles=list(panels), horizontal_spacing=0.08, vertical_spacing=0.12)
+    # Lengths below are pixels over the height of all panels: however many there are, what lies between stays as large.
+    height = 300 * rows
+    figure = make_subplots(rows, 2, subplot_titles=list(panels), horizontal_spacing=0.06, vertical_spacing=30 / height)
     truth = shown.states["truth"]
     widest = max((float(np.abs(p).max()) for n, p in panels.items() if n.startswith(DIFFERENCE)), default=1.0) or 1.0
-    scales = {"v": (float(truth.min()), float(truth.max())), "d": (-widest, widest)}
+    given = truth if shown.coefficient is None else shown.coefficient
+    scales = [(float(given.min()), float(given.max())), (float(truth.min()), float(truth.max())), (-widest, widest)]
 
     def traces(step: int) -> list[go.Heatmap]:
         made = []
         for i, (name, states) in enumerate(panels.items()):
             difference = name.startswith(DIFFERENCE)
-            low, high = scales["d" if difference else "v"]
+            low, high = scales[2 if difference else min(i, 1)]
             made.append(
                 go.Heatmap(
                     x=rollouts.axes[0].astype(np.float32),
@@ -58,8 +62,8 @@ def _images(rollouts: Rollouts, shown: Shown) -> go.Figure:
                     zmin=low,
                     zmax=high,
                     colorscale="RdBu_r" if difference else "Viridis",
-                    showscale=i == 0 or difference,
-                    colorbar=_bar(difference),
+                    showscale=i in (1, 3),
+                    colorbar=_bar(difference, -10 / height),
                     xaxis=f"x{i + 1 if i else ''}",
                     yaxis=f"y{i + 1 if i else ''}",
                     hovertemplate="x %{x:.3g}, y %{y:.3g}: %{z:.4g}<extra>" + name + "</extra>",
@@ -68,32 +72,41 @@ def _images(rollouts: Rollouts, shown: Shown) -> go.Figure:
         return made
 
     figure.add_traces(traces(-1))
-    styled(figure, height=300 * rows + 130, x="", y="")
-    figure.update_layout(margin={"l": 30, "r": 10, "t": 34, "b": 40})
+    top, bottom = 34, 60
+    styled(figure, height=height + top + bottom, x="", y="")
+    figure.update_layout(margin={"l": 10, "r": 10, "t": top, "b": bottom})
     figure.update_annotations(font={"size": 12})
     for i in range(len(panels)):
         axis = str(i + 1) if i else ""
         figure.update_layout({f"yaxis{axis}": {"scaleanchor": f"x{axis}", "constrain": "domain"}})
         figure.update_layout({f"xaxis{axis}": {"constrain": "domain", "showticklabels": False}})
         figure.update_layout({f"yaxis{axis}": {"showticklabels": False}})
-    return _moving(figure, rollouts, lambda step: traces(step))
+    return _moving(figure, rollouts, lambda step: traces(step), below=50 / height)
 
 
 def _panels(shown: Shown) -> Mapping[str, Float[ndarray, "time x y"]]:
-    """Truth, the first surrogate, its difference, then the others (the solver that costs as much comes last)."""
-    truth, (first, made), *others = shown.states["truth"], *list(shown.states.items())[1:]
-    return {"truth": truth, first: made, f"{DIFFERENCE} of {first}": made - truth, **dict(others)}
+    """In pairs: what is given and the truth, then everybody and his difference from it (solvers come last)."""
+    truth, *others = shown.states.items()
+    coefficient = shown.coefficient
+    name, given = "initial state", truth[1][0]
+    if coefficient is not None:
+        name, given = f"coefficient, {coefficient.min():.3g} to {coefficient.max():.3g}", coefficient
+    panels = {name: np.broadcast_to(given, truth[1].shape), "truth": truth[1]}
+    for who, made in others:
+        panels |= {who: made, f"{DIFFERENCE} of {who}": made - truth[1]}
+    return panels
 
 
-def _bar(difference: bool) -> dict[str, object]:
+def _bar(difference: bool, y: float) -> dict[str, object]:
     """Two colour bars below, one for the fields, one for the difference."""
     return {
-        "orientation": "h", "thickness": 10, "len": 0.44, "x": 0.77 if difference else 0.23, "y": -0.02,
+        "orientation": "h", "thickness": 10, "len": 0.44, "x": 0.77 if difference else 0.23, "y": y,
         "yanchor": "top", "tickfont": {"size": 10}, "nticks": 4,
     }  # fmt: skip
 
 
-def _moving(figure: go.Figure, rollouts: Rollouts, traces: object) -> go.Figure:
+def _moving(figure: go.Figure, rollouts: Rollouts, traces: object, *, below: float) -> go.Figure:
+    """Adds a frame a state; slider and button lie `below` the plots, a share of their height."""
     if len(rollouts.times) == 1:
         return figure
     assert callable(traces)
@@ -103,23 +116,23 @@ def _moving(figure: go.Figure, rollouts: Rollouts, traces: object) -> go.Figure:
     steps = [
         {"method": "animate", "label": f"{t:.3g}", "args": [[str(i)], still]} for i, t in enumerate(rollouts.times)
     ]
-    bottom = -0.16
+    lost, least = figure.layout.margin.b, 130
     figure.update_layout(
         sliders=[
             {
                 "active": len(steps) - 1, "steps": steps, "x": 0.2, "len": 0.8,
                 "currentvalue": {"prefix": "t = ", "xanchor": "left"},
-                "y": bottom,
+                "y": -below,
                 "pad": {"t": 30}, "ticklen": 0, "minorticklen": 0, "font": {"size": 1, "color": "rgba(0,0,0,0)"},
             }
         ],
         updatemenus=[
             {
-                "type": "buttons", "x": 0, "y": bottom, "xanchor": "left", "yanchor": "top", "pad": {"t": 26},
+                "type": "buttons", "x": 0, "y": -below, "xanchor": "left", "yanchor": "top", "pad": {"t": 26},
                 "showactive": False, "buttons": [{"label": "Play", "method": "animate", "args": [None, play]}],
             }
         ],
-        margin={"b": 130}, legend={"y": 1.02, "yanchor": "bottom"},
+        height=figure.layout.height + least - lost, margin={"b": least}, legend={"y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
     figure.layout.sliders[0].currentvalue.font = {"size": 14, "color": "#222"}
     return figure

@@ -10,7 +10,7 @@ from duhamel.benchmark import __main__ as program
 from duhamel.benchmark.result import read
 from duhamel.benchmark.workload import Draw
 from duhamel.fields import Moments, Statistics
-from duhamel.operators import FNO, MgNO, NeuralopFNO, Normaliser, Operator, Surrogate
+from duhamel.operators import FNO, NSM, MgNO, NeuralopFNO, Normaliser, Operator, Surrogate
 from duhamel.operators.card import trained_range
 from duhamel.pdes import Darcy, NavierStokes
 from tests.benchmark.contests import burgers_surrogate
@@ -86,6 +86,7 @@ def test_darcy(tmp_path, monkeypatch):
     operators = {
         "fno": FNO(work.problem, n_modes=4, width=4, n_layers=1, padding=0.25),
         "mgno": MgNO(work.problem, width=4, pre=(1, 1)),
+        "nsm": NSM(work.problem, modes=4, width=4, n_layers=1),
         "neuraloperator": NeuralopFNO(work.problem, n_modes=4, hidden_channels=4, n_layers=1),
     }
     for name, operator in operators.items():
@@ -98,7 +99,7 @@ def test_darcy(tmp_path, monkeypatch):
         "benchmark.contenders.dst_pcg.n=[4]", "benchmark.contenders.multigrid_pcg.n=[4]", "benchmark.shapes=[[8,8]]",
     )  # fmt: skip
     assert not any(s.reason for s in result.settings)
-    assert len(result.verdicts) == 4 and all("not comparable" in v for v in result.verdicts)
+    assert len(result.verdicts) == 5 and all("not comparable" in v for v in result.verdicts)
     assert sum(s.kind == "solver" for s in result.settings) == 1 + 6 + 6
 
 
