@@ -9,7 +9,7 @@ from duhamel.benchmark import exact_solutions as exact
 from duhamel.benchmark.order_cases import scalars
 from duhamel.fields import Boundary, Centring, GaussianField, Grid
 from duhamel.pdes import PDE, Burgers, Darcy, FisherKPP, Heat, Lorenz96, NavierStokes
-from duhamel.solvers import UnresolvedError, estimated_error, solve
+from duhamel.solvers import UnresolvedError, estimated_error, solve, tolerance
 
 GENTLE = GaussianField(sigma=5.0, tau=5.0, alpha=2.0, n_modes=2, zero_mean=True)
 
@@ -62,3 +62,18 @@ def test_what_is_not_resolved_is_refused_however_well_answers_agree() -> None:
         solve(pde, u0, scalars(grid, 0.05), grid, 0.5, 1, rtol=1e-12, max_substeps=16)
     with pytest.raises(ValueError, match="rtol must be at least"):
         solve(pde, u0, scalars(grid, 0.05), grid, 0.5, 1, rtol=1e-20)
+
+
+def test_an_unstable_step_is_halved_and_says_nothing_about_the_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below 8 steps the answer is huge but finite, as that of an explicit scheme that has had no time to overflow."""
+
+    def trajectory(pde, u0, params, grid, dt, n_steps, *, refine, substeps):
+        u = 1.0 + substeps**-4.0 + 1e-9 * refine**-2.0 if substeps >= 8 else 1e126 / substeps
+        return torch.full((len(u0), n_steps + 1, *u0.shape[1:]), u, dtype=torch.float64)
+
+    monkeypatch.setattr(tolerance, "reference_trajectory", trajectory)
+    pde = Burgers()
+    grid = pde.grid((8,))
+    solution = solve(pde, torch.ones(2, 1, 8, dtype=torch.float64), scalars(grid, 0.1), grid, 1.0, 2, rtol=1e-5)
+    assert solution.cost.n == (8,) and 16 <= solution.cost.substeps <= 64
+    assert abs(float(solution.u[0, 1, 0, 0]) - 1.0) < 1e-5
