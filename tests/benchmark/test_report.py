@@ -18,16 +18,15 @@ DRIVER = shutil.which("chromedriver")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Two runs of one small benchmark, in folders of their own."""
+def folder(tmp_path_factory, finished) -> Path:
+    """Two runs of one small benchmark, in folders of their own; the second without what is not compared."""
     root = tmp_path_factory.mktemp("benchmarks")
-    for name in ("first", "second"):
-        made = contest(root, shapes=[[16]] if name == "first" else [], **({} if name == "first" else {"others": {}}))
-        document = {"origin": {"commit": "0123456789abcdef", "version": "0"}, "result": made.run(Console(quiet=True))}
+    made, document = finished
+    again = contest(root, shapes=[], others={}, stability_factor=0).run(Console(quiet=True))
+    for name, content in (("first", document), ("second", {**document, "result": again})):
         (root / name).mkdir()
-        (root / name / "benchmark.json").write_text(json.dumps(document))
-        if name == "first":
-            made.write_report(root / name, document)
+        (root / name / "benchmark.json").write_text(json.dumps(content))
+    made.write_report(root / "first", document)
     return root
 
 
