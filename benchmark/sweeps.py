@@ -16,6 +16,7 @@ from duhamel.solvers import (
     ETDRK4,
     CellMeans,
     DarcyFiniteVolume,
+    Multigrid,
     PointValues,
     Solver,
     reference_solver,
@@ -120,6 +121,11 @@ def geometric_means(fields: Tensor, fine: Grid, coarse: Grid) -> Tensor:
 def darcy_direct(pde: Darcy, grid: Grid, dt: float) -> Solver:
     """Sparse direct, sample by sample, in float64 whatever comes in."""
     return DarcyFiniteVolume(grid, source=pde.source, solve=solve_darcy)
+
+
+def darcy_multigrid(pde: Darcy, grid: Grid, dt: float, *, substeps: int = 1) -> Solver:
+    """The reference's finite volumes by multigrid to a residual of 1e-8: a truth on 512 x 512 cells in seconds."""
+    return darcy_iterative(pde, grid, dt, preconditioner=Multigrid, tolerance=1e-8)
 
 
 def darcy_iterative(

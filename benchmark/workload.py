@@ -1,6 +1,6 @@
 """What is to be solved: initial states, parameters and the states that are wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from duhamel.fields import Grid, Parameters, Problem
 from duhamel.pdes import PDE
-from duhamel.solvers import CellMeans, Solution, solve
+from duhamel.solvers import CellMeans, Solution, Solver, reference_solver, solve
 
 CPU = torch.device("cpu")
 
@@ -95,16 +95,19 @@ class Truth:
     """The reference solution to a relative tolerance in every sample (`duhamel.solvers.solve`).
 
     It judges nobody who comes near it: a benchmark asks for `margin` times the accuracy of its best contender.
+    solver: as `solve` takes it.
     """
 
     rtol: float
     margin: float = 10.0
     max_refine: int = 64
+    solver: Callable[..., Solver] = reference_solver
 
     def solve(self, work: Workload) -> Solution:
         return solve(
-            work.pde, work.u0, work.params, work.grid, work.dt, work.n_steps, rtol=self.rtol, max_refine=self.max_refine
-        )
+            work.pde, work.u0, work.params, work.grid, work.dt, work.n_steps,
+            rtol=self.rtol, max_refine=self.max_refine, solver=self.solver,
+        )  # fmt: skip
 
     def require(self, estimated: float, best: float, who: str) -> None:
         """Raises ValueError where the truth is not `margin` times more accurate than the best contender."""

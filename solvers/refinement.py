@@ -1,5 +1,6 @@
 """Trajectories for data sets: solved on a finer grid than they are stored on, with an estimate of their error."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from duhamel.fields import Centring, Grid, Parameters
 from duhamel.pdes import PDE
-from duhamel.solvers.base import reference_solver
+from duhamel.solvers.base import Solver, reference_solver
 from duhamel.solvers.transfer import Transfer
 
 
@@ -35,8 +36,11 @@ def reference_trajectory(
     *,
     refine: int = 1,
     substeps: int = 1,
+    solver: Callable[..., Solver] = reference_solver,
 ) -> Float[Tensor, "batch time channel *space"]:
     """States 0, ..., n_steps on `grid`, solved with spacing h / refine and `substeps` solver steps per dt.
+
+    solver: (pde, grid, dt, substeps=...) -> the solver.
 
     u0 and coefficient fields are given on `grid`, and stand there for what the solver's `transfer` says.
     Stationary problems (dt = 0, n_steps = 1) give (zeros, solution).
@@ -46,13 +50,13 @@ def reference_trajectory(
     if refine != 1 and not pde.continuous:
         raise ValueError(f"{pde.name} lives on a lattice, which has no finer grid: refine must be 1, got {refine}")
     fine = refined(grid, refine)
-    solver = reference_solver(pde, fine, dt, substeps=substeps)
-    fine_params = replace(params, fields=_prolonged(solver.transfer, params.fields, grid, fine))
+    step = solver(pde, fine, dt, substeps=substeps)
+    fine_params = replace(params, fields=_prolonged(step.transfer, params.fields, grid, fine))
     states = [torch.zeros_like(u0) if dt == 0 else u0]
-    u = solver.transfer.prolong(states[0], grid, fine)
+    u = step.transfer.prolong(states[0], grid, fine)
     for _ in range(n_steps):
-        u = solver(u, fine_params)
-        states.append(solver.transfer.restrict(u, fine, grid))
+        u = step(u, fine_params)
+        states.append(step.transfer.restrict(u, fine, grid))
     return torch.stack(states, dim=1)
 
 

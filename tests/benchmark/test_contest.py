@@ -13,7 +13,7 @@ from duhamel.benchmark.contenders import Given, SavedSurrogate
 from duhamel.benchmark.machine import require_quiet
 from duhamel.benchmark.records import n_numbers
 from duhamel.benchmark.result import read, schema, validated
-from duhamel.benchmark.sweeps import SolverSweep, darcy_direct, darcy_iterative, geometric_means
+from duhamel.benchmark.sweeps import SolverSweep, darcy_direct, darcy_iterative, darcy_multigrid, geometric_means
 from duhamel.benchmark.workload import Draw, Truth
 from duhamel.fields import Parameters
 from duhamel.metrics import relative_l2
@@ -147,6 +147,13 @@ def test_seeds_fix_the_functions_on_every_grid():
     darcy = Draw(pde=Darcy(), shape=[8, 8], dt=0.0, n_steps=1, n_samples=2)
     fine, coarse = darcy.at([16, 16]).params.fields, darcy.at().params.fields
     assert torch.equal(fine[..., ::2, ::2], coarse)
+
+
+def test_a_truth_by_multigrid_is_that_of_the_direct_solver():
+    work = Draw(pde=Darcy(), shape=[8, 8], dt=0.0, n_steps=1, n_samples=2).at()
+    direct, fast = Truth(rtol=2e-2).solve(work), Truth(rtol=2e-2, solver=darcy_multigrid).solve(work)
+    assert direct.cost.n == fast.cost.n
+    torch.testing.assert_close(fast.u, direct.u, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("preconditioner", [Multigrid, ScaledLaplacian])
