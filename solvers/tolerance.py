@@ -70,7 +70,7 @@ def solve(
     scale = 1.0 if order == EXACT else 2**order / (2**order - 1)
     start, n_solves, said = time.perf_counter(), 0, ""
     answers: dict[tuple[int, int], Tensor] = {}
-    refine, substeps = 1, 1
+    refine, substeps, tries = 1, 1, 0
     while refine <= max_refine and substeps <= max_substeps:
         wanted = [(refine, substeps)]
         wanted += [(refine, 2 * substeps)] if in_time else []
@@ -85,8 +85,12 @@ def solve(
                     )
         except UnresolvedError as error:
             said = str(error)
-            refine *= 2 if in_space else 1
-            substeps *= 2 if in_time and not error.tail < WILD else 1
+            # A wild spectrum comes of a step too long or a grid too coarse: shorter steps cost less and come first.
+            if in_time and not error.tail < WILD and tries < 2:
+                substeps, tries = 4 * substeps, tries + 1
+            else:
+                substeps, tries = (2 if tries else 1) * substeps // 4**tries, 0
+                refine *= 2 if in_space else max_refine + 1
             continue
         u = answers[refine, substeps]
         zero = u.new_zeros(len(u))

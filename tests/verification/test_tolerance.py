@@ -67,7 +67,7 @@ def test_what_is_not_resolved_is_refused_however_well_answers_agree() -> None:
 def test_an_unstable_step_is_halved_and_says_nothing_about_the_grid(monkeypatch: pytest.MonkeyPatch) -> None:
     """Below 8 steps the answer is huge but finite, as that of an explicit scheme that has had no time to overflow."""
 
-    def trajectory(pde, u0, params, grid, dt, n_steps, *, refine, substeps):
+    def trajectory(pde, u0, params, grid, dt, n_steps, *, refine, substeps, solver):
         u = 1.0 + substeps**-4.0 + 1e-9 * refine**-2.0 if substeps >= 8 else 1e126 / substeps
         return torch.full((len(u0), n_steps + 1, *u0.shape[1:]), u, dtype=torch.float64)
 
