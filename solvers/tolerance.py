@@ -85,11 +85,12 @@ def solve(
                     )
         except UnresolvedError as error:
             said = str(error)
-            # A wild spectrum comes of a step too long or a grid too coarse: shorter steps cost less and come first.
-            if in_time and not error.tail < WILD and tries < 2:
+            # A step too long or a grid too coarse? Shorter steps cost less and come first; twice where it looks wild.
+            wild = not error.tail < WILD
+            if in_time and tries < 1 + wild:
                 substeps, tries = 4 * substeps, tries + 1
             else:
-                substeps, tries = (2 if tries else 1) * substeps // 4**tries, 0
+                substeps, tries = (2 if in_time and wild else 1) * substeps // 4**tries, 0
                 refine *= 2 if in_space else max_refine + 1
             continue
         u = answers[refine, substeps]
