@@ -43,7 +43,9 @@ def _images(rollouts: Rollouts, shown: Shown) -> go.Figure:
     rows = -(-len(panels) // 2)
     # Lengths below are pixels over the height of all panels: however many there are, what lies between stays as large.
     height = 300 * rows
-    figure = make_subplots(rows, 2, subplot_titles=list(panels), horizontal_spacing=0.06, vertical_spacing=30 / height)
+    figure = make_subplots(
+        rows, 2, subplot_titles=[_title(n) for n in panels], horizontal_spacing=0.06, vertical_spacing=30 / height
+    )
     truth = shown.states["truth"]
     widest = max((float(np.abs(p).max()) for n, p in panels.items() if n.startswith(DIFFERENCE)), default=1.0) or 1.0
     given = truth if shown.coefficient is None else shown.coefficient
@@ -97,11 +99,18 @@ def _panels(shown: Shown) -> Mapping[str, Float[ndarray, "time x y"]]:
     return panels
 
 
+def _title(name: str) -> str:
+    """Without knobs after the first: two panels share the width of a phone. The pointer shows the whole name."""
+    words = name.split()
+    knobs = [w for w in words if "=" in w]
+    return " ".join(w for w in words if w not in knobs[1:])
+
+
 def _bar(difference: bool, y: float) -> dict[str, object]:
     """Two colour bars below, one for the fields, one for the difference."""
     return {
         "orientation": "h", "thickness": 10, "len": 0.44, "x": 0.77 if difference else 0.23, "y": y,
-        "yanchor": "top", "tickfont": {"size": 10}, "nticks": 4,
+        "yanchor": "top", "tickfont": {"size": 10}, "nticks": 4, "exponentformat": "power",
     }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class SolverSweep:
 
     n: points an axis, one number for all axes. dtype: of states and solver.
     solver: (pde, grid, dt, **knobs) -> solver; by default the reference solver, whose knob is `substeps`.
-    knobs: names and values of the solver's other arguments.
+    knobs: names and values of the solver's other arguments; one of a single value is no choice, and not shown.
     coefficients: how coefficient fields pass to fewer points; by default as the solver's `transfer` does it.
     """
 
@@ -60,7 +60,8 @@ class SolverSweep:
         found = []
         for n, *values, dtype in itertools.product(self.n, *self.knobs.values(), self.dtype):
             knobs = dict(zip(self.knobs, values, strict=True))
-            shown = {"n": n, **{k: described(v) for k, v in knobs.items()}, "dtype": dtype}
+            chosen = {k: described(v) for k, v in knobs.items() if len(self.knobs[k]) > 1}
+            shown = {"n": n, **chosen, "dtype": dtype}
             found.append(Setting(name, SOLVER, shown, self._builder(n, knobs), DTYPES[dtype]))
         return found
 
