@@ -119,7 +119,7 @@ def files(tmp_path_factory) -> dict[str, list[str]]:
         "darcy_fno": [f"dataset.path={darcy}"],
         "darcy_mgno": [f"dataset.path={darcy}", "dataset.fractions=[0.8,0.1,0.1]"],
         "darcy_lognormal": [f"dataset.path={darcy}", "operator.n_modes_out=4"],
-        "navier_stokes_fno": [f"dataset.path={turbulence}"],
+        "navier_stokes_fno": [f"dataset.path={turbulence}", "dataset.window=3"],
         "pdebench": [f"dataset.path=[{','.join(map(str, pdebench))}]"],
         "navier_stokes_nsm": [],
         "poisson_nsm": [],
