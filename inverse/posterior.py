@@ -39,21 +39,22 @@ class Gate:
 
 @dataclass
 class Spent:
-    """Model evaluations (forward and adjoint, one a sample) and wall time of one method."""
+    """Model evaluations (forward and adjoint, one a sample), wall time and processor time of one method."""
 
     surrogate: int = 0
     reference: int = 0
     seconds: float = 0.0
+    core_seconds: float = 0.0
 
 
 @contextmanager
 def spending(solves: Solves) -> Iterator[Spent]:
     """Filled in when the block ends."""
-    spent, start = Spent(), time.perf_counter()
+    spent, start, start_core = Spent(), time.perf_counter(), time.process_time()
     before = solves.surrogate, solves.reference
     yield spent
     spent.surrogate, spent.reference = solves.surrogate - before[0], solves.reference - before[1]
-    spent.seconds = time.perf_counter() - start
+    spent.seconds, spent.core_seconds = time.perf_counter() - start, time.process_time() - start_core
 
 
 @dataclass(frozen=True, kw_only=True)
