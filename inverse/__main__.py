@@ -122,7 +122,7 @@ def main(cfg: DictConfig) -> None:
         found = instantiate(method, _partial_=True)(problem, generator)
         rows.append(summary(str(name), found, problem, truth))
         write_netcdf(found, problem, folder / f"{name}.nc")
-        write_figures(folder, problem, found, truth=truth)
+        write_figures(folder, problem, found, truth=truth, name=str(name))
         console.print(f"[bold]{name}[/bold]\n{found.report()}\n")
         row = rows[-1]
         errors = [f"{row[p]['relative_error_of_mean']:.3f}" if p in row else "known" for p in problem.prior.parts]

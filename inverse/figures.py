@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
 from torch import Tensor
 
 from duhamel.fields import Grid
@@ -18,20 +19,26 @@ from duhamel.inverse.problem import InverseProblem
 
 
 def write_figures(
-    folder: Path, problem: InverseProblem, found: Posterior, *, truth: Float[Tensor, "1 dim"] | None = None
+    folder: Path,
+    problem: InverseProblem,
+    found: Posterior,
+    *,
+    truth: Float[Tensor, "1 dim"] | None = None,
+    name: str | None = None,
 ) -> list[Path]:
     """One PNG for each inferred field, one for all numbers, one of traces; returns their paths.
 
-    A result that failed a gate has its mean drawn, and no band.
+    name: what file names begin with; the method's where none is given.
+    A result that failed a gate has its mean drawn, and no band. Positive fields that span a decade have logarithmic
+    scales.
     """
-    stem = found.method.split(",")[0].replace(" ", "_")
+    stem = name or found.method.split(",")[0].replace(" ", "_")
     written = []
     values = problem.prior.values(found.draws[:1], problem.grid)
-    inferred = {name for name, where in problem.prior.slices.items() if where.stop > where.start}
-    for name in (n for n, value in values.items() if n in inferred and value.ndim > 1):
-        figure = _field(problem, found, name, truth)
-        written.append(_saved(figure, folder / f"{stem}_{name}.png"))
-    scalars = [n for n, value in values.items() if n in inferred and value.ndim == 1]
+    inferred = {part for part, where in problem.prior.slices.items() if where.stop > where.start}
+    for part in (p for p, value in values.items() if p in inferred and value.ndim > 1):
+        written.append(_saved(_field(problem, found, part, truth), folder / f"{stem}_{part}.png"))
+    scalars = [p for p, value in values.items() if p in inferred and value.ndim == 1]
     if scalars:
         written.append(_saved(_numbers(problem, found, scalars, truth), folder / f"{stem}_numbers.png"))
     if found.samples.shape[1] > 1:
@@ -45,30 +52,37 @@ def _field(problem: InverseProblem, found: Posterior, name: str, truth: Tensor |
     def field(z: Tensor) -> Tensor:
         return problem.prior.values(z, grid)[name]
 
-    point = len(found.draws) < 2
-    shown = {"truth": None if truth is None else field(truth)[0], "mean": found.mean(field)}
-    if not point:
-        shown["standard deviation"] = found.std(field)
-    panels = {title: u for title, u in shown.items() if u is not None}
-    figure, axes = plt.subplots(1, len(panels) + 1 if grid.ndim > 1 else 1, figsize=(16, 3.6), squeeze=False)
+    exact = None if truth is None else field(truth)[0]
+    alike = {title: u for title, u in (("truth", exact), ("mean", found.mean(field))) if u is not None}
+    low, high = min(float(u.min()) for u in alike.values()), max(float(u.max()) for u in alike.values())
+    norm: Normalize = LogNorm(low, high) if high > 10 * low > 0 else Normalize(low, high)
+    panels = {title: (u, norm) for title, u in alike.items()}
+    if len(found.draws) > 1:
+        panels["standard deviation"] = found.std(field), Normalize()
+    n = len(panels) + 1 if grid.ndim > 1 else 1
+    figure, axes = plt.subplots(1, n, figsize=(4.2 * n if n > 1 else 8, 3.8), squeeze=False, layout="constrained")
     if grid.ndim > 1:
-        alike = [u for title, u in panels.items() if title != "standard deviation"]
-        low, high = min(float(u.min()) for u in alike), max(float(u.max()) for u in alike)
-        for axis, (title, u) in zip(axes[0], panels.items(), strict=False):
-            _image(axis, u, grid, title, (None, None) if title == "standard deviation" else (low, high))
+        for axis, (title, (u, scale)) in zip(axes[0], panels.items(), strict=False):
+            _image(axis, u, grid, title, scale)
             _sensors(axis, problem)
-    _cut(axes[0][-1], grid, found, field, None if truth is None else field(truth)[0], point=point)
-    figure.suptitle(f"{name}: {found.method} ({found.status})")
+    cut = axes[0][-1]
+    _cut(cut, grid, found, field, exact)
+    cut.set(xlabel="x", ylabel=name, yscale="log" if isinstance(norm, LogNorm) else "linear")
+    figure.suptitle(f"{name}: {_claim(found)}")
     return figure
 
 
-def _image(axis: Axes, u: Tensor, grid: Grid, title: str, limits: tuple[float | None, float | None]) -> None:
+def _claim(found: Posterior) -> str:
+    return f"{found.method} ({found.status}{'' if found.passed else ', refused by a gate'})"
+
+
+def _image(axis: Axes, u: Tensor, grid: Grid, title: str, norm: Normalize) -> None:
     while u.ndim > 2:  # the middle of every axis past the second
         u = u[..., u.shape[-1] // 2]
     (x0, y0), (lx, ly) = grid.origin[:2], grid.extent[:2]
-    image = axis.imshow(u.T, origin="lower", extent=(x0, x0 + lx, y0, y0 + ly), vmin=limits[0], vmax=limits[1])
-    axis.figure.colorbar(image, ax=axis)
-    axis.set_title(title)
+    image = axis.imshow(u.T, origin="lower", extent=(x0, x0 + lx, y0, y0 + ly), norm=norm)
+    axis.figure.colorbar(image, ax=axis, shrink=0.85)
+    axis.set(title=title, xlabel="x", ylabel="y")
 
 
 def _sensors(axis: Axes, problem: InverseProblem) -> None:
@@ -77,7 +91,7 @@ def _sensors(axis: Axes, problem: InverseProblem) -> None:
         axis.plot(x, y, "w.", markeredgecolor="k", markersize=6)
 
 
-def _cut(axis: Axes, grid: Grid, found: Posterior, field: Functional, truth: Tensor | None, *, point: bool) -> None:
+def _cut(axis: Axes, grid: Grid, found: Posterior, field: Functional, truth: Tensor | None) -> None:
     """Along the first axis, through the middle of all others."""
 
     def line(u: Tensor) -> Tensor:
@@ -87,37 +101,45 @@ def _cut(axis: Axes, grid: Grid, found: Posterior, field: Functional, truth: Ten
 
     x = grid.coordinates()[0]
     axis.plot(x, line(found.mean(field)), label="mean")
-    if not point and found.passed:
+    if len(found.draws) > 1 and found.passed:
         low, high = found.interval(lambda z: line(field(z)))
         axis.fill_between(x, low, high, alpha=0.3, label="90 % band")
     if truth is not None:
         axis.plot(x, line(truth), "k--", label="truth")
-    axis.set_title("cut" if grid.ndim > 1 else "")
+    middles = (f"{x[n // 2]:.2f}" for n, x in zip(grid.shape[1:], grid.coordinates()[1:], strict=True))
+    axis.set_title(", ".join(f"{y} = {at}" for y, at in zip("yz", middles, strict=False)))
     axis.legend()
 
 
 def _numbers(problem: InverseProblem, found: Posterior, names: list[str], truth: Tensor | None) -> plt.Figure:
-    figure, axes = plt.subplots(1, len(names), figsize=(4 * len(names), 3), squeeze=False)
+    """Densities of all draws; of a point estimate, where it lies."""
+    n = len(names)
+    figure, axes = plt.subplots(1, n, figsize=(max(6, 4 * n), 3.2), squeeze=False, layout="constrained")
     values = problem.prior.values(found.draws, problem.grid)
     true = None if truth is None else problem.prior.values(truth, problem.grid)
     for axis, name in zip(axes[0], names, strict=True):
-        axis.hist(values[name], bins=40, density=True, weights=found.draw_weights)
+        if len(found.draws) > 1:
+            axis.hist(values[name], bins=40, density=True, weights=found.draw_weights, label="posterior")
+            axis.set_ylabel("density")
+        else:
+            axis.axvline(float(values[name]), label="mode")
+            axis.set_yticks([])
         if true is not None:
             axis.axvline(float(true[name]), color="k", linestyle="--", label="truth")
-            axis.legend()
-        axis.set_title(f"{name}, {found.method} ({found.status})")
+        axis.set_xlabel(name)
+        axis.legend()
+    figure.suptitle(_claim(found))
     return figure
 
 
 def _trace(found: Posterior) -> plt.Figure:
-    figure, axis = plt.subplots(figsize=(8, 3))
+    figure, axis = plt.subplots(figsize=(8, 3), layout="constrained")
     axis.plot(found.samples[:4, :, 0].T, linewidth=0.7)
     axis.set(xlabel="draw", ylabel="$z_1$", title=f"{found.method}: first coordinate of up to four chains")
     return figure
 
 
 def _saved(figure: plt.Figure, path: Path) -> Path:
-    figure.tight_layout()
     figure.savefig(path, dpi=100)
     plt.close(figure)
     return path
