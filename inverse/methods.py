@@ -90,8 +90,24 @@ def ensemble_posterior(problem: InverseProblem, generator: torch.Generator, *, n
     return ensemble_kalman(cheapest(problem), n_members=n_members, generator=generator)
 
 
-def adapted_posterior(problem: InverseProblem, generator: torch.Generator, *, n_reference: int = 400) -> Posterior:
-    return adapted(problem.by_surrogate, problem.by_reference, n_reference=n_reference, generator=generator)
+def adapted_posterior(
+    problem: InverseProblem,
+    generator: torch.Generator,
+    *,
+    n_reference: int = 400,
+    n_chains: int = 64,
+    n_draws: int = 500,
+    n_burn: int = 200,
+) -> Posterior:
+    return adapted(
+        problem.by_surrogate,
+        problem.by_reference,
+        n_reference=n_reference,
+        generator=generator,
+        n_chains=n_chains,
+        n_draws=n_draws,
+        n_burn=n_burn,
+    )
 
 
 def delayed_acceptance_posterior(
@@ -147,7 +163,10 @@ def reference_posterior(
         if problem.surrogate is None:
             gaussian = preconditioner(fine)
         else:
-            first = adapted_posterior(problem, generator, n_reference=max(100, n_reference // 50))
+            # Its Gaussian alone is used: the chain at its end can be as short as it likes.
+            first = adapted_posterior(
+                problem, generator, n_reference=max(100, n_reference // 50), n_chains=1, n_draws=1
+            )
             assert first.gaussian is not None
             gaussian = first.gaussian
         left = n_reference - (problem.solves.reference - before)
