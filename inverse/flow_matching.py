@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -84,7 +83,7 @@ def trained_flow(
     *,
     n_sensors: tuple[int, int] = (5, 100),
     n_simulations: int = 20000,
-    n_epochs: int = 40,
+    n_epochs: int = 15,
     batch_size: int = 128,
     width: int = 64,
     n_layers: int = 2,
@@ -110,8 +109,7 @@ def trained_flow(
         z = torch.randn(n_simulations, problem.prior.dim, generator=generator, dtype=torch.float64)
         problem.solves.charge(n_simulations, reference=reference)
         states = _states(forward, z, seen)
-        cast(Tensor, flow.centre).copy_(states.mean())
-        cast(Tensor, flow.scale).copy_((states.var() + level**2).sqrt())
+        flow.fit_scales(states, level)
 
         def batch(index: Tensor, dice: torch.Generator) -> tuple[Tensor, Tensor]:
             number = int(torch.randint(n_sensors[0], n_sensors[1] + 1, (), generator=dice))

@@ -11,6 +11,7 @@ from duhamel.fields import Grid
 
 OCTAVES = 4
 LATENTS = 8
+PATHS = 4
 ODE_STEPS = 12
 Tokens = Float[Tensor, "batch sensor feature"]
 
@@ -31,7 +32,7 @@ class SensorFlow(nn.Module):
         super().__init__()
         self.dim, self.grid, self.n_times = dim, grid, n_times
         self.embed = nn.Sequential(
-            nn.Linear(2 * OCTAVES * grid.ndim + n_times + 1, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+            nn.Linear(2 * OCTAVES * grid.ndim + n_times + 2, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
         self.latents = nn.Parameter(torch.randn(1, LATENTS, width) / math.sqrt(width))
         self.read = nn.ModuleList(nn.MultiheadAttention(width, 4, batch_first=True) for _ in range(n_layers))
@@ -49,8 +50,19 @@ class SensorFlow(nn.Module):
             for _ in range(depth)
         )
         self.leave = nn.Linear(4 * width, dim)
-        self.register_buffer("centre", torch.zeros(()))
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("noise", torch.ones(()))
+        self.register_buffer("centre", torch.zeros(2))
+        self.register_buffer("scale", torch.ones(2))
+
+    def fit_scales(self, states: Tensor, noise: float) -> None:
+        """What makes readings of these states with noise of this standard deviation features of unit variance."""
+        cast(Tensor, self.noise).fill_(noise)
+        for i, values in enumerate(self._values(states)):
+            cast(Tensor, self.centre)[i], cast(Tensor, self.scale)[i] = values.mean(), values.std()
+
+    def _values(self, readings: Tensor) -> tuple[Tensor, Tensor]:
+        """Readings, and asinh of them in units of the noise: their size's logarithm where the noise is small."""
+        return readings, torch.asinh(readings / cast(Tensor, self.noise))
 
     def tokens(
         self, positions: Float[Tensor, "place axis"], values: Float[Tensor, "batch reading"]
@@ -64,8 +76,8 @@ class SensorFlow(nn.Module):
             [places.repeat(self.n_times, 1), times.repeat_interleave(len(places), dim=0)],
             dim=1,
         )
-        read = (values - cast(Tensor, self.centre)) / cast(Tensor, self.scale)
-        return torch.cat([where.expand(len(values), -1, -1), read.unsqueeze(2)], dim=2)
+        read = (torch.stack(self._values(values), dim=2) - cast(Tensor, self.centre)) / cast(Tensor, self.scale)
+        return torch.cat([where.expand(len(values), -1, -1), read], dim=2)
 
     def context(self, tokens: Tokens) -> Float[Tensor, "batch context"]:
         """What the readings say, whatever their order."""
@@ -86,26 +98,36 @@ class SensorFlow(nn.Module):
         return self.leave(h)
 
     def loss(self, z: Float[Tensor, "batch dim"], tokens: Tokens, generator: torch.Generator) -> Float[Tensor, ""]:
-        """E |v((1 - t) e + t z, t) - (z - e)|^2 over e ~ N(0, I), the prior of z, and t uniform."""
+        """E |v((1 - t) e + t z, t) - (z - e)|^2 over e ~ N(0, I), the prior of z, PATHS times a row.
+
+        t is drawn where the sampler steps: narrow posteriors are made near t = 1.
+        """
+        context = self.context(tokens).repeat(PATHS, 1)
+        z = z.repeat(PATHS, 1)
         start = torch.randn(z.shape, generator=generator, dtype=z.dtype)
-        t = torch.rand(len(z), generator=generator, dtype=z.dtype)
+        t = _time(torch.rand(len(z), generator=generator, dtype=z.dtype))
         path = start + t[:, None] * (z - start)
-        return (self(path, t, self.context(tokens)) - (z - start)).square().mean()
+        return (self(path, t, context) - (z - start)).square().mean()
 
     @torch.no_grad()
     def sample(self, tokens: Tokens, n_draws: int, generator: torch.Generator) -> Float[Tensor, "batch draw dim"]:
         """Draws for each row of tokens, by the classical Runge-Kutta method."""
         context = self.context(tokens).repeat_interleave(n_draws, dim=0)
         z = torch.randn(len(context), self.dim, generator=generator, dtype=context.dtype)
-        dt = 1 / ODE_STEPS
-        for step in range(ODE_STEPS):
-            t = torch.full((len(z),), step * dt, dtype=z.dtype)
+        times = _time(torch.linspace(0, 1, ODE_STEPS + 1, dtype=z.dtype))
+        for start, dt in zip(times, times.diff(), strict=False):
+            t = start.expand(len(z))
             k1 = self(z, t, context)
             k2 = self(z + dt / 2 * k1, t + dt / 2, context)
             k3 = self(z + dt / 2 * k2, t + dt / 2, context)
             k4 = self(z + dt * k3, t + dt, context)
             z = z + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
         return z.unflatten(0, (-1, n_draws))
+
+
+def _time(s: Tensor) -> Tensor:
+    """From s uniform on [0, 1] to times that are dense at 1."""
+    return 1 - (1 - s) ** 2
 
 
 def _waves(x: Float[Tensor, "row axis"]) -> Float[Tensor, "row axis wave"]:
