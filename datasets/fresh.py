@@ -55,7 +55,7 @@ class FreshDataModule(lightning.LightningDataModule):
         self.problem: Problem = pde.problem(self.grid, self.dt)
         self.batch_size, self.steps_per_epoch, self.seed = batch_size, steps_per_epoch, seed
         self.sizes = {VALIDATION: n_validation, TEST: n_test}
-        self.solve = {"n_steps": n_steps, "refine": refine, "substeps": substeps}
+        self.solve: dict[str, Any] = {"n_steps": n_steps, "refine": refine, "substeps": substeps}
         self.test_names = ("test",)
         self.data_hash = "fresh"
         self.provenance: dict[str, Any] = {"equation": pde.name, "seed": seed, "solver": dict(self.solve)}
