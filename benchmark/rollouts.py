@@ -35,7 +35,7 @@ class Shown:
 class Rollouts:
     """Where along each drawn axis, and when."""
 
-    axes: Sequence[Float[ndarray, " n"]]
+    axes: Sequence[Float[ndarray, " _"]]
     times: Sequence[float]
     channel: str
     samples: Sequence[Shown]

@@ -15,6 +15,8 @@ from duhamel.inverse.neural_posterior import neural_posterior
 from duhamel.inverse.sensor_flow import SensorFlow
 from duhamel.pdes import Heat
 
+pytestmark = pytest.mark.slow
+
 GRID = Heat(boundary="neumann").grid((24,))
 FIELD = GaussianField(sigma=16.0, tau=3.0, alpha=2.0, n_modes=2)
 PRIOR = Prior(Heat(boundary="neumann").problem(GRID, 0.1), {"temperature": FIELD, "diffusivity": Known(0.01)})

@@ -14,6 +14,8 @@ from duhamel.inverse.methods import (
 )
 from tests.inverse.test_learned_posteriors import problem
 
+pytestmark = pytest.mark.slow
+
 
 def biased(factor: float) -> tuple[InverseProblem, Gaussian]:
     posed, exact = problem(6)
