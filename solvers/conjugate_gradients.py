@@ -17,7 +17,7 @@ class Iterate:
 
     iterations: operator applications until the recursive residual met the tolerance, or all that were allowed.
     residual: ||b - A x|| / ||b||, computed anew from x; rounding keeps it above about eps ||A|| ||x|| / ||b||.
-    converged: the recursive residual met the tolerance, or the iterate was good enough.
+    converged: the recursive residual met the tolerance, or the iterate was good enough; b - A x is finite.
     """
 
     x: Float[Tensor, "batch *space"]
@@ -59,10 +59,10 @@ def conjugate_gradients(
     while int(iterations.max()) < max_iterations and bool(active.any()):
         z = precondition(r)
         rz_next = _dot(r, z)
-        p = z + torch.where(iterations.reshape(bound.shape) > 0, rz_next / rz, 0.0) * p
+        # A sample that has converged stands still; its own quotients may be 0 / 0.
+        p = z + torch.where(active & (iterations.reshape(bound.shape) > 0), rz_next / rz, 0.0) * p
         rz = rz_next
         Ap = operator(p)
-        # A sample that has converged stands still; its own quotient may be 0 / 0.
         alpha = torch.where(active, rz / _dot(p, Ap), 0.0)
         x = x + alpha * p
         r = r - alpha * Ap
@@ -70,8 +70,8 @@ def conjugate_gradients(
         active = active & unfinished(x, r)
     left = b - operator(x)
     scale = _dot(b, b).flatten().sqrt()
-    residual = torch.where(scale > 0, _dot(left, left).flatten().sqrt() / scale, 0.0)
-    return Iterate(x, iterations, residual, ~active.flatten())
+    residual = torch.where(scale == 0, 0.0, _dot(left, left).flatten().sqrt() / scale)
+    return Iterate(x, iterations, residual, ~active.flatten() & left.flatten(1).isfinite().all(dim=1))
 
 
 def _dot(a: Float[Tensor, "batch *space"], b: Float[Tensor, "batch *space"]) -> Float[Tensor, "batch ..."]:
