@@ -102,6 +102,7 @@ class AdaptiveETDRK4:
 
         schedule: of another solve of the same samples, to be followed whatever the tails.
         """
+        self.pde.require_params(params)
         fewest = self._fewest_steps(u0, params)
         states = torch.empty(len(u0), n_steps + 1, *u0.shape[1:], dtype=u0.dtype, device=u0.device)
         taken = torch.empty(n_steps, len(u0), dtype=torch.long)

@@ -50,6 +50,6 @@ class PoissonFiniteVolume:
 
 @reference_solver.register
 def _(pde: Poisson, grid: Grid, dt: float, *, substeps: int = 1) -> Solver:
-    if dt != 0:
-        raise ValueError(f"{pde.name} is stationary: dt must be 0, got {dt}")
+    if dt != 0 or substeps != 1:
+        raise ValueError(f"poisson is stationary: dt must be 0 and substeps 1, got dt = {dt} and substeps = {substeps}")
     return FourierPoisson(grid) if all(grid.periodic) else PoissonFiniteVolume(grid)

@@ -87,7 +87,8 @@ def relative_distance(
 ) -> Float[Tensor, " batch"]:
     """Relative L2 distance over all states after the first; that of zero states is absolute."""
     difference = torch.linalg.vector_norm((u - judge)[:, 1:].flatten(1), dim=1)
-    return difference / torch.linalg.vector_norm(judge[:, 1:].flatten(1), dim=1).clamp_min(1e-300)
+    size = torch.linalg.vector_norm(judge[:, 1:].flatten(1), dim=1)
+    return difference / torch.where(size == 0, 1.0, size)
 
 
 def _prolonged(

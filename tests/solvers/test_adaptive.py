@@ -111,3 +111,9 @@ def test_coefficients_move_between_grids_as_their_function_does(
     smooth = coarse.samples(torch.where(coarse.kept(), coarse.modes(u), 0))
     back = fine.moved(coarse.moved(coarse.modes(smooth), fine), coarse)
     assert torch.allclose(coarse.samples(back), smooth, atol=1e-12)
+
+
+def test_parameters_out_of_bounds_are_named() -> None:
+    u0, params = problem(-1e-2)
+    with pytest.raises(ValueError, match="burgers: viscosity must lie in"):
+        AdaptiveETDRK4(PDE, GRID, 0.02, substeps=8, max_refine=1).trajectory(u0, params, 1)

@@ -53,3 +53,8 @@ def test_samples_have_solutions(generator):
         Poisson(boundary="neumann")
     with pytest.raises(ValueError, match="stationary: dt must be 0"):
         reference_solver(pde, pde.grid((8, 8)), 0.1)
+
+
+def test_steps_of_a_stationary_problem_are_refused():
+    with pytest.raises(ValueError, match="poisson is stationary: dt must be 0 and substeps 1"):
+        reference_solver(Poisson(), Poisson().grid((8,)), 0.0, substeps=2)
