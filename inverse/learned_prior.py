@@ -90,11 +90,11 @@ def learned_prior_cma(
             population_size=population,
             seed=int(torch.randint(2**31, (), generator=generator)),
         )
-        best = float(target.potential(mean.unsqueeze(0))), mean
+        # A model that overflows is a bad point, not an error.
+        best = float(target.potential(mean.unsqueeze(0)).nan_to_num(nan=1e30)), mean
         for _ in range(n_generations):
             asked = [search.ask() for _ in range(population)]
             points = torch.from_numpy(np.stack(asked))
-            # A model that overflows there is a bad point, not an error.
             values = target.potential(points).nan_to_num(nan=1e30)
             search.tell(list(zip(asked, values.tolist(), strict=True)))
             i = int(values.argmin())

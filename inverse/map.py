@@ -75,7 +75,7 @@ def lbfgs_map(
             except BudgetExceeded:
                 converged = False
                 break
-    return _estimate("L-BFGS MAP", target, best, history, converged, spent)
+    return _estimate("L-BFGS MAP", target, best, history, converged and bool(np.isfinite(best[0])), spent)
 
 
 def gauss_newton_map(
@@ -83,17 +83,20 @@ def gauss_newton_map(
 ) -> MapEstimate:
     """Levenberg-Marquardt: (J^T J + (1 + mu) I) s = J^T r - z, J and r whitened; mu grows where a step fails.
 
-    Each iteration costs a solve and an adjoint a sensor, each trial step one more solve. Ends where |s| < tolerance.
+    Each iteration costs a solve and an adjoint a sensor, each trial step one more solve. Ends where |s| < tolerance,
+    and not converged where the start has no finite potential (then infinity is given) or a Jacobian is not finite.
     """
     z = torch.zeros(target.dim, dtype=torch.float64) if start is None else start
     identity = torch.eye(target.dim, dtype=torch.float64)
-    damping, converged = 0.0, False
+    damping, converged, value = 0.0, False, np.inf
     history: list[tuple[int, float]] = []
     with spending(target.solves) as spent:
         for i in range(max_iterations):
             r, jacobian = target.linearised(z)
-            value = float(r.square().sum() / 2 + z.square().sum() / 2)
+            value = float((r.square().sum() / 2 + z.square().sum() / 2).nan_to_num(nan=torch.inf))
             history.append((i + 1, value))
+            if not np.isfinite(value) or not bool(jacobian.isfinite().all()):
+                break
             while True:
                 system = jacobian.T @ jacobian + (1 + damping) * identity
                 step = torch.linalg.solve(system, jacobian.T @ r - z)
@@ -102,11 +105,13 @@ def gauss_newton_map(
                 if trial <= value or float(step.norm()) < tolerance:
                     break
                 damping = max(4 * damping, 1.0)
-            z, damping = (z + step if trial <= value else z), damping / 4
+            damping /= 4
+            if trial <= value:
+                z, value = z + step, trial
             if float(step.norm()) < tolerance:
                 converged = True
                 break
-    return _estimate("Gauss-Newton MAP", target, (min(trial, value), z), history, converged, spent)
+    return _estimate("Gauss-Newton MAP", target, (value, z), history, converged, spent)
 
 
 def _estimate(

@@ -1,5 +1,6 @@
 """The error of the cheap model as a Gaussian that depends on z at most linearly, learned from reference solves."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -90,7 +91,10 @@ def preconditioner(target: Target, *, starts: Float[Tensor, "start dim"] | None 
     """Laplace's approximation at the lowest of the modes that Gauss-Newton finds from `starts` (the origin)."""
     starts = torch.zeros(1, target.dim, dtype=torch.float64) if starts is None else starts
     modes = [gauss_newton_map(target, start=start, tolerance=1e-3) for start in starts]
-    return laplace_gaussian(target, min(modes, key=lambda found: found.potential).mode)
+    lowest = min(modes, key=lambda found: found.potential)
+    if not math.isfinite(lowest.potential):
+        raise ValueError(f"the model is not finite at any of {len(starts)} starts: there is no mode to linearise it at")
+    return laplace_gaussian(target, lowest.mode)
 
 
 def adapted(

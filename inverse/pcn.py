@@ -61,6 +61,8 @@ def pcn(
     with spending(target.solves) as spent:
         z = gaussian.sample(n_chains, generator) if starts is None else starts
         level = target.potential(z) - kernel.log_weight(z)
+        # Where the model overflows at its start a chain leaves for the first possible state.
+        level = torch.where(level.isnan(), torch.inf, level)
         for i in range(n_burn + thin * n_draws):
             proposal = kernel.propose(z, generator)
             new = target.potential(proposal) - kernel.log_weight(proposal)
