@@ -37,7 +37,7 @@ def reweighted(posterior: Posterior, coarse: Target, fine: Target, *, n_referenc
     gate = Gate("Pareto k-hat", k, PARETO_LIMIT, "correct the surrogate first (adapted)")
     return Posterior(
         method=f"{posterior.method}, reweighted",
-        status=Status.REWEIGHTED,
+        status=fine.status.at_most(Status.REWEIGHTED),
         samples=z.unsqueeze(0),
         weights=weights.unsqueeze(0),
         spent=spent,
@@ -76,7 +76,7 @@ def two_level(
     samples, weights = torch.cat([draws, fine_draws, thinned]), torch.cat(parts)
     return Posterior(
         method="two-level",
-        status=Status.REWEIGHTED,
+        status=fine.status.at_most(Status.REWEIGHTED),
         samples=samples.unsqueeze(0),
         weights=weights.unsqueeze(0),
         spent=spent,

@@ -10,6 +10,7 @@ from duhamel.inverse.problem import InverseProblem
 from duhamel.inverse.target import Status, Target
 
 LARGEST_WEIGHT = 0.2
+LEFT_OUT = 0.01
 
 
 @torch.no_grad()
@@ -27,21 +28,25 @@ def database_posterior(
     """The n_kept prior draws of least misfit, weighted by exp(-Phi): importance sampling from the prior.
 
     Ezhov et al. (2022), PMLR 193, "For-loops are all you need". Serves up to some eight parameters and to start other
-    methods; refused where one entry carries more than a fifth of the weight. The table is of use for other data too:
-    `simulated` makes it.
+    methods; refused where one entry carries more than a fifth of the weight, or those that were not kept together more
+    than a hundredth: what is left would be too narrow. The table is of use for other data too: `simulated` makes it.
     """
     target = cheapest(problem)
     with spending(problem.solves) as spent:
         z, seen = simulated(target, n_entries, generator)
-        misfit = target.noise.whiten(target.data - seen).square().sum(dim=1) / 2
+        misfit = (target.noise.whiten(target.data - seen).square().sum(dim=1) / 2).nan_to_num(nan=torch.inf)
         least, kept = misfit.topk(min(n_kept, n_entries), largest=False)
         weights = torch.softmax(-least, dim=0)
-    gate = Gate("largest weight", float(weights.max()), LARGEST_WEIGHT, "more entries, or a sampler")
+    lost = 1 - float((torch.logsumexp(-least, dim=0) - torch.logsumexp(-misfit, dim=0)).exp())
+    gates = (
+        Gate("largest weight", float(weights.max()), LARGEST_WEIGHT, "more entries, or a sampler"),
+        Gate("weight left out", lost, LEFT_OUT, "keep more of the entries"),
+    )
     return Posterior(
         method="database query",
         status=target.status.at_most(Status.APPROXIMATE),
         samples=z[kept].unsqueeze(0),
         weights=weights.unsqueeze(0),
         spent=spent,
-        gates=(gate,),
+        gates=gates,
     )

@@ -42,9 +42,13 @@ def r_hat(samples: Float[Tensor, "chain draw dim"]) -> Float[Tensor, " dim"]:
 
 
 def chain_gates(samples: Float[Tensor, "chain draw dim"]) -> tuple[Gate, ...]:
-    """Do the chains agree? The largest R-hat; infinite where a chain never moved or is too short to tell."""
+    """Do the chains agree? The largest R-hat; infinite where a chain never moved or all are too short to tell."""
     if samples.shape[1] < 4:
         return (Gate("R-hat", float("inf"), R_HAT_LIMIT, f"chains of {samples.shape[1]} draws are too short to judge"),)
+    stuck = int((samples == samples[:, :1]).flatten(1).all(dim=1).sum())
+    if stuck:
+        # One among many hardly shows in R-hat, which pools the chains.
+        return (Gate("R-hat", float("inf"), R_HAT_LIMIT, f"{stuck} of {len(samples)} chains never moved"),)
     worst = float(r_hat(samples).nan_to_num(nan=float("inf")).max())
     return (Gate("R-hat", worst, R_HAT_LIMIT, "run longer chains, or precondition better"),)
 

@@ -95,7 +95,9 @@ class Posterior:
         return replace(self, gates=(*self.gates, *gates))
 
     def thinned(self, n: int) -> Float[Tensor, "draw dim"]:
-        """n draws, equally far apart in the row of all."""
+        """n draws, equally far apart in the row of all. ValueError where they have weights, which would be lost."""
+        if self.weights is not None:
+            raise ValueError(f"{self.method}: weighted draws are not a sample of the posterior, and cannot be thinned")
         return self.draws[torch.linspace(0, len(self.draws) - 1, n).round().long()]
 
     def mean(self, quantity: Functional | None = None) -> Float[Tensor, "..."]:
