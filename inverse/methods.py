@@ -132,7 +132,10 @@ def delayed_acceptance_posterior(
 def two_level_posterior(
     problem: InverseProblem, generator: torch.Generator, *, n_reference: int = 4000, n_chains: int = 32
 ) -> Posterior:
-    """A tenth adapts the surrogate, six tenths make a delayed-acceptance chain, three tenths correct."""
+    """A tenth adapts the surrogate, six tenths make a delayed-acceptance chain, three tenths correct.
+
+    Passes where the chain passes its gates too: one of the three terms of the estimate is a mean over it.
+    """
     tenth = n_reference // 10
     with spending(problem.solves) as spent:
         first = adapted_posterior(problem, generator, n_reference=tenth)
@@ -148,7 +151,7 @@ def two_level_posterior(
         )
         n_fine = min(tenth, len(short.draws))
         found = two_level(first, first.target, problem.by_reference, short.thinned(n_fine), n_reference=2 * tenth)
-    return replace(found, spent=spent)
+    return replace(found.with_gates(*short.gates), spent=spent)
 
 
 def reference_posterior(
@@ -181,7 +184,8 @@ def reference_posterior(
             n_burn=steps // 4,
             n_draws=steps - steps // 4,
         )
-    return replace(found, method="pCN on the reference, preconditioned by the surrogate", spent=spent)
+    by = "the surrogate" if problem.surrogate is not None else "itself"
+    return replace(found, method=f"pCN on the reference, preconditioned by {by}", spent=spent)
 
 
 def automatic(
