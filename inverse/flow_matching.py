@@ -49,7 +49,13 @@ class FlowMatching:
         return Posterior(method="flow matching", status=self.status, samples=draws, spent=spent)
 
     def _checked(self, problem: InverseProblem) -> Float[Tensor, "place axis"]:
-        seen = problem.observation
+        seen, grid = problem.observation, self.flow.grid
+        domains = [(g.extent, g.origin) for g in (grid, problem.grid)]
+        if problem.prior.dim != self.flow.dim or domains[0] != domains[1]:
+            raise ValueError(
+                f"this flow was trained for {self.flow.dim} coefficients on {grid.extent} from {grid.origin}, got "
+                f"{problem.prior.dim} on {problem.grid.extent} from {problem.grid.origin}"
+            )
         if not isinstance(seen, Points) or (tuple(seen.steps), seen.channel) != (
             tuple(self.observation.steps),
             self.observation.channel,
