@@ -13,13 +13,17 @@ COLUMNS = (
 
 
 def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Over seeds, of each method; coverage over the seeds that were not refused, and how many were."""
+    """Over seeds, of each method; coverage over the seeds that were not refused, and how many were.
+
+    Infinite where a seed did not reach what is counted.
+    """
     found = []
     for method in dict.fromkeys(row["method"] for row in rows):
         same = [row for row in rows if row["method"] == method]
         row: dict[str, Any] = {"method": method}
         for column in COLUMNS[1:]:
-            values = [r[column] for r in same if r.get(column) is not None]
+            # A count that was not reached is None: it is more than any.
+            values = [math.inf if r[column] is None else r[column] for r in same if column in r]
             given = [v for v in values if not math.isnan(v)]
             if values:
                 row[column] = statistics.mean(given) if given else math.nan

@@ -1,0 +1,126 @@
+"""Results that must not pass: stuck chains, cut tables, models that overflow, weights that would be lost."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from duhamel.benchmark.posterior_table import means
+from duhamel.inverse import (
+    Gaussian,
+    IndependentNoise,
+    Posterior,
+    Status,
+    Target,
+    gauss_newton_map,
+    lbfgs_map,
+    pcn,
+    preconditioner,
+    reweighted,
+)
+from duhamel.inverse import methods as single_calls
+from duhamel.inverse.database import database_posterior
+from duhamel.inverse.diagnostics import chain_gates
+from duhamel.inverse.learned_prior import learned_prior_cma
+from duhamel.inverse.methods import reference_posterior, two_level_posterior
+from duhamel.inverse.posterior import Gate, Spent
+from tests.inverse.test_learned_posteriors import problem
+
+
+def target(forward, status: Status = Status.EXACT) -> Target:
+    """y = z in two dimensions, unless the model says otherwise."""
+    one = torch.ones(2, dtype=torch.float64)
+    return Target(forward=forward, noise=IndependentNoise(one), data=one, dim=2, status=status)
+
+
+def holes(z: torch.Tensor) -> torch.Tensor:
+    """Overflows where the first coordinate is below -1."""
+    return z + torch.where(z[:, :1] < -1, math.nan, 0.0)
+
+
+def test_one_chain_that_never_moved_among_many_fails_the_gate(generator) -> None:
+    samples = torch.randn(64, 200, 3, generator=generator, dtype=torch.float64)
+    assert chain_gates(samples)[0].passed
+    samples[5] = samples[5, :1]
+    (gate,) = chain_gates(samples)
+    assert not gate.passed and "1 of 64 chains never moved" in str(gate)
+
+
+def test_chains_that_start_where_the_model_overflows_leave(generator) -> None:
+    starts = torch.full((8, 2), -1.1, dtype=torch.float64)
+    standard = Gaussian.standard(2)
+    found = pcn(target(holes), gaussian=standard, generator=generator, starts=starts, n_burn=20, n_draws=20)
+    assert (found.samples[..., 0] >= -1).all()
+
+
+def test_optimisers_end_where_the_model_overflows() -> None:
+    bad = torch.tensor([-2.0, 0.0], dtype=torch.float64)
+    for found in (gauss_newton_map(target(holes), start=bad), lbfgs_map(target(holes), starts=bad[None])):
+        assert not found.converged and found.potential == math.inf
+    with pytest.raises(ValueError, match="not finite at any of 1 starts"):
+        preconditioner(target(holes), starts=bad[None])
+    both = preconditioner(target(holes), starts=torch.stack([bad, 0 * bad]))
+    torch.testing.assert_close(both.mean, torch.full((2,), 0.5, dtype=torch.float64))
+
+
+def test_a_search_that_begins_where_the_model_overflows_goes_on(generator, monkeypatch) -> None:
+    """The network's guess is put where nothing is finite; draws around it are not all there."""
+    guess = torch.tensor([-1.1, 0.0], dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+    monkeypatch.setattr("duhamel.inverse.learned_prior.learned_gaussian", lambda *_, **__: guess)
+    monkeypatch.setattr("duhamel.inverse.learned_prior.cheapest", lambda posed: target(holes))
+    found = learned_prior_cma(problem(4)[0], generator, n_generations=20)
+    torch.testing.assert_close(found.mode, torch.full((2,), 0.5, dtype=torch.float64), atol=0.05, rtol=0)
+
+
+def test_a_table_that_is_cut_where_weights_are_still_large_is_refused(generator) -> None:
+    """Noise ten times the signal: the posterior is nearly the prior, a twentieth of whose draws are kept."""
+    posed, exact = problem(6, level=30.0)
+    cut = database_posterior(posed, generator, n_entries=2000, n_kept=100)
+    assert [gate.name for gate in cut.gates if not gate.passed] == ["weight left out"]
+    assert cut.gates[1].value == pytest.approx(0.95, abs=0.02)
+    whole = database_posterior(posed, generator, n_entries=2000, n_kept=2000)
+    assert whole.passed and whole.gates[1].value == pytest.approx(0.0, abs=1e-12)
+    torch.testing.assert_close(whole.std(), exact.covariance.diagonal().sqrt(), rtol=0.1, atol=0)
+
+
+def weighted(fine: Status) -> Posterior:
+    coarse, draws = target(lambda z: z), torch.randn(1, 300, 2, dtype=torch.float64)
+    chain = Posterior(method="chain", status=Status.UNCORRECTED, samples=draws, spent=Spent())
+    return reweighted(chain, coarse, target(lambda z: 1.01 * z, fine), n_reference=200)
+
+
+def test_weighted_draws_are_not_thinned_and_claim_no_more_than_the_finer_model() -> None:
+    assert weighted(Status.EXACT).status is Status.REWEIGHTED
+    found = weighted(Status.UNCORRECTED)
+    assert found.status is Status.UNCORRECTED
+    with pytest.raises(ValueError, match="chain, reweighted: weighted draws"):
+        found.thinned(10)
+
+
+def test_two_levels_pass_only_where_the_finer_chain_does(generator, monkeypatch) -> None:
+    posed, exact = problem(6)
+    posed = replace(posed, surrogate=lambda u, params: 1.01 * u)
+    drawn = Posterior(
+        method="drawn",
+        status=Status.APPROXIMATE,
+        samples=exact.sample(80, generator).unsqueeze(0),
+        spent=Spent(),
+        gaussian=exact,
+        target=posed.by_surrogate,
+    )
+    monkeypatch.setattr(single_calls, "adapted_posterior", lambda *_, **__: drawn)
+    for made, passes in ((Gate("made to pass", 0.0, 1.0), True), (Gate("made to fail", 2.0, 1.0), False)):
+        monkeypatch.setattr(single_calls, "delayed_acceptance", lambda *_, made=made, **__: drawn.with_gates(made))
+        assert two_level_posterior(posed, generator, n_reference=200).passed is passes
+
+
+def test_a_reference_chain_says_what_preconditions_it(generator) -> None:
+    posed, _ = problem(6)
+    assert reference_posterior(posed, generator, n_reference=600, n_chains=8).method.endswith("by itself")
+
+
+def test_a_count_that_one_seed_did_not_reach_has_no_finite_mean() -> None:
+    rows = [{"method": "MAP", "evaluations": 3}, {"method": "MAP", "evaluations": None}]
+    assert means(rows)[0]["evaluations"] == math.inf
+    assert means(rows[:1])[0]["evaluations"] == 3
