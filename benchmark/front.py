@@ -91,8 +91,8 @@ def _between(front: Sequence[Point], x: Sequence[float], y: Sequence[float], at:
             return Reading(y[i], "about", (point.name,))
     i = next(i for i in range(len(x) - 1) if min(x[i], x[i + 1]) < at < max(x[i], x[i + 1]))
     if min(x[i], x[i + 1], y[i], y[i + 1]) <= 0:
-        # An error of zero has no logarithm: the dearer neighbour bounds the answer.
-        return Reading(y[i + 1], "at most", (front[i].name, front[i + 1].name))
+        # An error of zero has no logarithm. The cheaper neighbour costs less, the dearer one errs less: they bound it.
+        return Reading(max(y[i], y[i + 1]), "at most", (front[i].name, front[i + 1].name))
     share = math.log(at / x[i]) / math.log(x[i + 1] / x[i])
     value = math.exp((1 - share) * math.log(y[i]) + share * math.log(y[i + 1]))
     return Reading(value, "about", (front[i].name, front[i + 1].name))

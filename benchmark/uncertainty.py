@@ -53,7 +53,8 @@ def of_statistic(
     statistic: (indices of samples, place of a round in [0, 1)) -> the figure. A round, not the median of many: one run
     of a benchmark differs from the next by more than the error of a median.
     """
-    samples = np.arange(n_samples, dtype=np.float64)
+    # A single one stands for two alike: scipy resamples no less.
+    samples = np.arange(max(n_samples, 2), dtype=np.float64) % n_samples
     rounds = (np.arange(max(n_rounds, 2)) + 0.5) / max(n_rounds, 2)
 
     def figure(chosen: ndarray, places: ndarray) -> float:
