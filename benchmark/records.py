@@ -1,7 +1,7 @@
 """From what a benchmark measured to what benchmark.json holds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -104,10 +104,11 @@ def record(truth: Truth, solution: Solution, work: Workload, best: Entry) -> Tru
 
 
 def over_seeds(alive: Sequence[Entry]) -> dict[str, Interval]:
-    """Mean relative L2 of contenders with several trainings, over trainings and samples."""
+    """Mean relative L2 of contenders with several trainings, over trainings and samples; apart for other knobs."""
     generator = np.random.default_rng(0)
     grouped: dict[str, list[np.ndarray]] = {}
     for entry in alive:
         if "seed" in entry.setting.knobs:
-            grouped.setdefault(entry.setting.contender, []).append(entry.errors.numpy())
+            knobs = {k: v for k, v in entry.setting.knobs.items() if k != "seed"}
+            grouped.setdefault(replace(entry.setting, knobs=knobs).name, []).append(entry.errors.numpy())
     return {name: mean_over_seeds(np.stack(rows), generator=generator) for name, rows in grouped.items()}
