@@ -93,7 +93,7 @@ class SavedSurrogate:
     """A surrogate file of train.py.
 
     path: of the file, or of several that differ in their seed alone.
-    dtype: of weights and states: float32 or bfloat16 (autocast), as many as are to be compared.
+    dtype: float32, or bfloat16 for products (autocast), as many as are to be compared.
     data_seconds, training_seconds: to be given where the file's card does not say them. Seconds for data are measured
         anew by solving some trajectories as the card says that they were solved.
     tuning_seconds: spent on trials before, all of them; what is not stated counts as none, and the report says so.
@@ -108,6 +108,9 @@ class SavedSurrogate:
         training_seconds: float | None = None,
         tuning_seconds: float | None = None,
     ) -> None:
+        unknown = sorted(set(dtype) - {"float32", "bfloat16"})
+        if unknown:
+            raise ValueError(f"a surrogate computes in float32 or bfloat16, got dtype {unknown}")
         self.paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
         self.dtypes = dtype
         self.stated = {"data": data_seconds, "training": training_seconds, "tuning": tuning_seconds}
