@@ -80,6 +80,8 @@ def _break_even(best: Comparison, surrogate: SettingResult) -> str:
         return "Break-even unknown: nobody says what data and training took."
     spent = f"{seconds(fixed.data_seconds)} of data, {seconds(fixed.training_seconds)} of training"
     spent += f", {seconds(fixed.tuning_seconds)} of tuning" if fixed.tuning_seconds else ", no tuning stated"
+    if best.break_even is None and best.equal_accuracy.bound == "at least":
+        return f"Whether it earns back what was spent before ({spent}) is open: no solver setting is as accurate."
     if best.break_even is None:
         return f"It never earns back what was spent before ({spent})."
     bound = {"about": "after about", "at most": "at the earliest after", "at least": "at the latest after"}
@@ -87,7 +89,7 @@ def _break_even(best: Comparison, surrogate: SettingResult) -> str:
 
 
 def _dominating(surrogate: SettingResult, settings: Sequence[SettingResult]) -> list[str]:
-    """Contenders of any kind, other than itself, that are better on both axes."""
+    """Other surrogates and baselines that are better on both axes; solvers are what the front holds it against."""
     mine = _at_best(surrogate)
     found = []
     for other in settings:
