@@ -9,7 +9,7 @@ from torch import Tensor
 
 from duhamel.fields import Grid, Parameters, Problem
 from duhamel.pdes import PDE
-from duhamel.solvers import CellMeans, Solution, Solver, reference_solver, solve
+from duhamel.solvers import Solution, Solver, reference_solver, solve
 
 CPU = torch.device("cpu")
 
@@ -66,7 +66,8 @@ class Draw:
     def at(self, shape: Sequence[int] | None = None) -> Workload:
         """The workload on `shape` points. Coefficient fields are drawn on `self.shape` and moved from there.
 
-        A coefficient that is constant on cells stays the same function: finer cells repeat, coarser ones are means.
+        They move as the reference solver's `transfer` says: of what is constant on cells finer ones repeat and coarser
+        ones are means, smooth functions are interpolated.
         """
         generator = torch.Generator().manual_seed(self.seed)
         base = self.pde.grid(tuple(self.shape))
@@ -74,20 +75,19 @@ class Draw:
         params = self.pde.sample_params(base, self.n_samples, generator)
         u0 = self.pde.sample_initial(grid, self.n_samples, generator)
         if grid != base:
-            params = Parameters(params.scalars, _moved(params.fields, base, grid))
+            params = Parameters(params.scalars, self._moved(params.fields, base, grid))
         return Workload(self.pde, grid, self.dt, self.n_steps, u0, params, torch.device(self.device))
 
     def of(self, pde: PDE) -> "Draw":
         """The same draw from another distribution of the equation."""
         return replace(self, pde=pde)
 
-
-def _moved(fields: Tensor, base: Grid, grid: Grid) -> Tensor:
-    if fields.shape[1] == 0:
-        return fields.new_zeros(len(fields), 0, *grid.shape)
-    means = CellMeans()
-    finer = all(m >= n for n, m in zip(base.shape, grid.shape, strict=True))
-    return means.prolong(fields, base, grid) if finer else means.restrict(fields, base, grid)
+    def _moved(self, fields: Tensor, base: Grid, grid: Grid) -> Tensor:
+        if fields.shape[1] == 0:
+            return fields.new_zeros(len(fields), 0, *grid.shape)
+        transfer = reference_solver(self.pde, base, self.dt).transfer
+        finer = all(m >= n for n, m in zip(base.shape, grid.shape, strict=True))
+        return transfer.prolong(fields, base, grid) if finer else transfer.restrict(fields, base, grid)
 
 
 @dataclass(frozen=True, kw_only=True)
