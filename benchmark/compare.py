@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from duhamel.benchmark.result import Comparison, Cost, Document, Result, SettingResult, read
+from duhamel.benchmark.result import Comparison, Cost, Document, SettingResult, read
 from duhamel.benchmark.uncertainty import LEVEL, N_RESAMPLES, quantile
 from duhamel.benchmark.verdict import number, percent, seconds
 
@@ -26,23 +26,21 @@ class Change:
     moved: bool
 
 
-def changes(a: Result, b: Result) -> list[Change]:
+def changes(first: Document, second: Document) -> list[Change]:
     """Errors, costs and speed-ups of all that both files hold.
 
     An error moved where the 95 % interval of the ratio of medians leaves 1 out, by resampling samples: those of both
     files together where they are the same samples. A cost moved where neither median lies within the 95 % range of the
     other's repeats; a speed-up where neither value lies within the other's interval.
     """
-    same = (a.equation, a.seed, a.n_samples, a.grid, a.dt, a.n_steps) == (
-        b.equation, b.seed, b.n_samples, b.grid, b.dt, b.n_steps,
-    )  # fmt: skip
+    a, b = first.result, second.result
     found = []
     others = {s.name: s for s in b.settings}
     for s in a.settings:
         other = others.get(s.name)
         if other is None or s.reason or other.reason:
             continue
-        found.append(_error(s, other, paired=same))
+        found.append(_error(s, other, paired=first.samples == second.samples))
         costs = {c.batch: c for c in other.costs}
         found += [_cost(s.name, c, costs[c.batch]) for c in s.costs if c.batch in costs]
     compared = {(c.surrogate, c.batch, c.at): c for c in b.comparisons}
@@ -115,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     a, b = read(given.a), read(given.b)
     names = ("A", "B") if given.a.rsplit("/", 1)[-1] == given.b.rsplit("/", 1)[-1] else (given.a, given.b)
     console = Console(width=160)
-    console.print(table(a, b, changes(a.result, b.result), names, everything=given.all))
+    console.print(table(a, b, changes(a, b), names, everything=given.all))
     for name, document in zip(names, (a, b), strict=True):
         machine = document.result.machine
         console.print(

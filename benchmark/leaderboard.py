@@ -1,6 +1,6 @@
 """A page that ranks what several benchmarks measured: `python -m duhamel.benchmark.leaderboard FOLDER`.
 
-Only results of one problem (equation, grid, steps, samples) are ranked together, and only by error: seconds of
+Only results on the same samples (`Document.samples`) are ranked together, and only by error: seconds of
 different machines do not compare, so speed-ups, ratios on one machine, stand beside with the machine they are from.
 """
 
@@ -15,8 +15,6 @@ from duhamel.benchmark.comparison import BEST
 from duhamel.benchmark.report import environment, script
 from duhamel.benchmark.result import Comparison, Document, SettingResult, read
 
-Key = tuple[str, tuple[int, ...], float, int, int, int]
-
 
 @dataclass(frozen=True)
 class Place:
@@ -28,17 +26,16 @@ class Place:
     document: Document
 
 
-def places(folder: Path) -> dict[Key, list[Place]]:
-    """By problem, the most accurate first; every benchmark.json below the folder. ValueError where there is none."""
-    found: dict[Key, list[Place]] = {}
+def places(folder: Path) -> dict[str, list[Place]]:
+    """By samples, the most accurate first; every benchmark.json below the folder. ValueError where there is none."""
+    found: dict[str, list[Place]] = {}
     for path in sorted(folder.rglob("benchmark.json")):
         document = read(path)
         r = document.result
         compared = {c.surrogate: c for c in r.comparisons if c.batch == BEST and c.at == "median"}
-        key = (r.equation, tuple(r.grid), r.dt, r.n_steps, r.n_samples, r.seed)
         for setting in r.settings:
             place = Place(str(path.relative_to(folder)), setting, compared.get(setting.name), document)
-            found.setdefault(key, []).append(place)
+            found.setdefault(document.samples, []).append(place)
     if not found:
         raise ValueError(f"{folder}: no benchmark.json below it")
     last = float("inf")
@@ -50,7 +47,7 @@ def places(folder: Path) -> dict[Key, list[Place]]:
 def write(folder: Path, out: Path) -> None:
     """The page, self-contained."""
     template = environment().get_template("leaderboard.html.j2")
-    out.write_text(template.render(groups=places(folder), sortable=script()), encoding="utf-8")
+    out.write_text(template.render(groups=places(folder).values(), sortable=script()), encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -225,6 +225,19 @@ class Document:
     origin: dict[str, Any]
     result: Result
 
+    @property
+    def samples(self) -> str:
+        """What the samples are, as text: equal for two files whose contenders solved the same ones.
+
+        Configuration of the draw where the file has one, device apart; else equation, grid, steps, seed and the ranges
+        of the parameters tell samples apart, coefficients and initial states do not.
+        """
+        r = self.result
+        ranges = {name: [f"{end:.6g}" for end in ends] for name, ends in r.parameters.items()}
+        draw = {**((self.origin.get("configuration") or {}).get("benchmark") or {}).get("draw", {}), "device": None}
+        drawn = [r.equation, r.grid, r.dt, r.n_steps, r.n_samples, r.seed, ranges, draw]
+        return json.dumps(drawn, sort_keys=True)
+
 
 ADAPTER: TypeAdapter[Document] = TypeAdapter(Document)
 

@@ -135,15 +135,15 @@ def test_the_page_says_what_the_numbers_say(folder):
 
 def test_a_second_run_moves_no_error_and_what_did_move_is_shown(folder, capsys):
     a, b = (read(folder / name / "benchmark.json") for name in ("first", "second"))
-    errors = [c for c in compare.changes(a.result, b.result) if "median error" in c.what]
+    errors = [c for c in compare.changes(a, b) if "median error" in c.what]
     assert errors and all(c.ratio == pytest.approx(1.0, rel=1e-4) and not c.moved for c in errors)
     first = next(s for s in b.result.settings if s.contender == "fno")
     first.errors[:] = [3 * e for e in first.errors]
-    (moved,) = [c for c in compare.changes(a.result, b.result) if "median error" in c.what and c.moved]
+    (moved,) = [c for c in compare.changes(a, b) if "median error" in c.what and c.moved]
     assert moved.what.startswith(first.name) and moved.ratio == pytest.approx(3.0, rel=1e-4)
     first.costs[0].seconds[:] = [100 * s for s in first.costs[0].seconds]
     object.__setattr__(first.costs[0], "median", 100 * first.costs[0].median)
-    assert any(c.moved and c.what == f"{first.name}: batch 1" for c in compare.changes(a.result, b.result))
+    assert any(c.moved and c.what == f"{first.name}: batch 1" for c in compare.changes(a, b))
     compare.main([str(folder / "first" / "benchmark.json"), str(folder / "second" / "benchmark.json"), "--all"])
     assert "figures moved beyond noise" in capsys.readouterr().out
 
