@@ -1,6 +1,6 @@
 """Rollouts that move: lines in one dimension, images in two, a slider for time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -35,7 +35,7 @@ def _lines(rollouts: Rollouts, shown: Shown) -> go.Figure:
     margin = 0.08 * float(np.ptp(truth)) or 1.0
     styled(figure, height=440, x="x", y=rollouts.channel)
     figure.update_yaxes(range=[float(truth.min()) - margin, float(truth.max()) + margin])
-    return _moving(figure, rollouts, lambda step: traces(step), below=0.16)
+    return _moving(figure, rollouts, traces, below=0.16)
 
 
 def _images(rollouts: Rollouts, shown: Shown) -> go.Figure:
@@ -83,7 +83,7 @@ def _images(rollouts: Rollouts, shown: Shown) -> go.Figure:
         figure.update_layout({f"yaxis{axis}": {"scaleanchor": f"x{axis}", "constrain": "domain"}})
         figure.update_layout({f"xaxis{axis}": {"constrain": "domain", "showticklabels": False}})
         figure.update_layout({f"yaxis{axis}": {"showticklabels": False}})
-    return _moving(figure, rollouts, lambda step: traces(step), below=50 / height)
+    return _moving(figure, rollouts, traces, below=50 / height)
 
 
 def _panels(shown: Shown) -> Mapping[str, Float[ndarray, "time x y"]]:
@@ -114,11 +114,12 @@ def _bar(difference: bool, y: float) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _moving(figure: go.Figure, rollouts: Rollouts, traces: object, *, below: float) -> go.Figure:
+def _moving(
+    figure: go.Figure, rollouts: Rollouts, traces: Callable[[int], Sequence[object]], *, below: float
+) -> go.Figure:
     """Adds a frame a state; slider and button lie `below` the plots, a share of their height."""
     if len(rollouts.times) == 1:
         return figure
-    assert callable(traces)
     figure.frames = [go.Frame(data=traces(i), name=str(i)) for i in range(len(rollouts.times))]
     still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     play = {**still, "mode": "immediate", "fromcurrent": True, "frame": {"duration": 120, "redraw": True}}

@@ -35,7 +35,7 @@ HDF5_CACHE = 8 * 2**20  # bytes a dataset, the default since HDF5 2.0
 
 @dataclass(frozen=True)
 class Speed:
-    """Windows a second, medians over repeats of the whole epoch, and the ratio's quartiles."""
+    """Windows a second, medians over repeats of the whole epoch; ratios: loader over bare, of each repeat."""
 
     n_workers: int
     bare: float

@@ -11,7 +11,7 @@ from torch import Tensor
 from duhamel.benchmark.contenders import DTYPES, SOLVER, Run, Setting, States, described
 from duhamel.benchmark.workload import Workload
 from duhamel.fields import Grid, Parameters, State
-from duhamel.pdes import PDE, Darcy, SemilinearPDE
+from duhamel.pdes import Darcy, SemilinearPDE
 from duhamel.solvers import (
     ETDRK4,
     CellMeans,
@@ -81,7 +81,7 @@ def _transferred(solver: Solver, work: Workload, grid: Grid, coefficients: Restr
     inward = solver.transfer.prolong if finer else solver.transfer.restrict
     fields = inward if finer else coefficients or inward
     # A state that the solver takes for means over cells is a smooth function where finite volumes solve elliptic ones.
-    outward = solver.transfer if finer or _shocks(work.pde) else PointValues()
+    outward = solver.transfer if finer or not work.pde.smooth else PointValues()
 
     def run(u0: State, params: Parameters) -> States:
         with torch.inference_mode():
@@ -100,10 +100,6 @@ def _transferred(solver: Solver, work: Workload, grid: Grid, coefficients: Restr
             return back.unflatten(0, (len(u0), work.n_steps))
 
     return run
-
-
-def _shocks(pde: PDE) -> bool:
-    return not pde.smooth
 
 
 def etdrk4(pde: SemilinearPDE, grid: Grid, dt: float, *, substeps: int) -> Solver:
