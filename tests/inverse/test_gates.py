@@ -22,9 +22,11 @@ from duhamel.inverse import (
 from duhamel.inverse import methods as single_calls
 from duhamel.inverse.database import database_posterior
 from duhamel.inverse.diagnostics import chain_gates
+from duhamel.inverse.flow_matching import FlowMatching
 from duhamel.inverse.learned_prior import learned_prior_cma
 from duhamel.inverse.methods import reference_posterior, two_level_posterior
 from duhamel.inverse.posterior import Gate, Spent
+from duhamel.inverse.sensor_flow import SensorFlow
 from tests.inverse.test_learned_posteriors import problem
 
 
@@ -118,6 +120,20 @@ def test_two_levels_pass_only_where_the_finer_chain_does(generator, monkeypatch)
 def test_a_reference_chain_says_what_preconditions_it(generator) -> None:
     posed, _ = problem(6)
     assert reference_posterior(posed, generator, n_reference=600, n_chains=8).method.endswith("by itself")
+
+
+def test_a_flow_refuses_another_domain_and_another_number_of_coefficients() -> None:
+    posed, _ = problem(6)
+    grid, flow = posed.grid, SensorFlow(3, posed.grid, 1, width=8, n_layers=1)
+    trained = FlowMatching(flow, posed.observation, (1, 10), 0.3, Status.APPROXIMATE)
+    generator = torch.Generator().manual_seed(0)
+    assert trained.posterior(posed, generator, n_draws=3).samples.shape == (1, 3, 3)
+    wide = replace(posed, grid=replace(grid, extent=(2.0,)))
+    with pytest.raises(ValueError, match=r"3 coefficients on \(1.0,\) .* got 3 on \(2.0,\)"):
+        trained.posterior(wide, generator)
+    other = FlowMatching(SensorFlow(4, grid, 1, width=8), posed.observation, (1, 10), 0.3, Status.APPROXIMATE)
+    with pytest.raises(ValueError, match="trained for 4 coefficients"):
+        other.posterior(posed, generator)
 
 
 def test_a_count_that_one_seed_did_not_reach_has_no_finite_mean() -> None:

@@ -1,0 +1,91 @@
+"""What a report claims from few samples, zero errors, several trainings and several files."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from duhamel.benchmark.comparison import Measured, compare
+from duhamel.benchmark.contenders import SURROGATE, SavedSurrogate, Setting
+from duhamel.benchmark.front import Point, error_at, seconds_at
+from duhamel.benchmark.records import Entry, over_seeds
+from duhamel.benchmark.result import Comparison as Compared
+from duhamel.benchmark.result import Cost, Document, FixedCost, Ratio, Result, SettingResult, TruthRecord
+from duhamel.benchmark.verdict import verdict
+from duhamel.benchmark.workload import Draw
+from duhamel.pdes import Darcy, Poisson
+
+
+def test_beside_an_error_of_zero_the_attainable_neighbour_bounds():
+    front = [Point("coarse", 1e-2, 1.0), Point("exact", 0.0, 10.0)]
+    assert (error_at(front, 5.0).value, error_at(front, 5.0).bound) == (1e-2, "at most")
+    assert (seconds_at(front, 1e-3).value, seconds_at(front, 1e-3).bound) == (10.0, "at most")
+
+
+def timed(name: str, kind: str, error: float, seconds: float) -> Measured:
+    costs = [Cost(1, [0.9 * seconds, seconds, 1.1 * seconds], seconds, seconds, seconds, 0.0)]
+    return Measured(name, kind, np.array([error]), costs)
+
+
+def test_one_sample_has_an_interval_of_its_timing():
+    found = compare(timed("net", "surrogate", 0.1, 1.0), [timed("solver", "solver", 0.1, 4.0)], 1, "median")
+    assert found is not None and found.equal_accuracy.value == pytest.approx(4.0)
+    assert found.equal_accuracy.low is not None and found.equal_accuracy.low <= 4.0 <= found.equal_accuracy.high
+
+
+def test_precisions_of_one_training_are_no_further_trainings():
+    """With bfloat16 among the trainings three of them would count as six, and the interval would be too short."""
+    entries = []
+    for seed, error in enumerate((0.1, 0.2, 0.3)):
+        for dtype in ("float32", "bfloat16"):
+            knobs = {"seed": seed, "dtype": dtype}
+            setting = Setting("fno", SURROGATE, knobs, build=lambda work: lambda u0, params: u0)
+            entries.append(Entry(setting, errors=torch.full((4,), error, dtype=torch.float64)))
+    found = over_seeds(entries)
+    assert set(found) == {"fno dtype=float32", "fno dtype=bfloat16"}
+    assert all(x.value == pytest.approx(0.2) and x.low < 0.15 and x.high > 0.25 for x in found.values())
+
+
+def test_a_surrogate_in_a_precision_it_would_not_compute_in_is_refused():
+    with pytest.raises(ValueError, match=r"float32 or bfloat16, got dtype \['float64'\]"):
+        SavedSurrogate("none.safetensors", dtype=["float32", "float64"])
+
+
+def test_never_is_not_said_where_no_solver_is_as_accurate():
+    fixed = FixedCost(1.0, 2.0, None, 3.0, None, None, {})
+    cost = Cost(1, [1.0], 1.0, 1.0, 1.0, 0.0)
+    net = SettingResult(
+        "net", "net", "surrogate", {}, "", [0.1] * 40, 0.1, 0.1, [cost], fixed, 1, {}, [], [], [], [], None
+    )
+    dearer = Ratio(0.5, 0.4, 0.6, "at least", ["solver"])
+    slow = Compared("net", 0, "median", 0.1, 1.0, dearer, dearer, 0.5, dearer, None, None)
+    assert "is open: no solver setting is as accurate" in verdict(net, [slow], [net], "a machine")
+    known = replace(slow, equal_accuracy=replace(dearer, bound="about"))
+    assert "It never earns back" in verdict(net, [known], [net], "a machine")
+
+
+def test_coefficients_move_as_what_they_stand_for():
+    """A smooth source on twice the points has no modes that its own grid lacks; cells repeat."""
+    smooth = Draw(pde=Poisson(), shape=[16, 16], dt=0.0, n_steps=1, n_samples=2).at([32, 32]).params.fields
+    modes = torch.fft.rfft2(smooth).abs()
+    assert modes[..., 9:24, :].max() < 1e-10 * modes.max() and modes[..., 9:].max() < 1e-10 * modes.max()
+    draw = Draw(pde=Darcy(), shape=[8, 8], dt=0.0, n_steps=1, n_samples=2)
+    cells = draw.at().params.fields.repeat_interleave(2, -1).repeat_interleave(2, -2)
+    assert torch.equal(draw.at([16, 16]).params.fields, cells)
+
+
+def test_files_of_other_distributions_hold_other_samples():
+    def document(viscosity: float, draw: dict[str, object] | None = None) -> Document:
+        drawn = {"equation": "burgers", "grid": [32], "dt": 0.1, "n_steps": 2, "n_samples": 4, "seed": 1}
+        others = {"title": "", "load_before": 0.0, "load_after": 0.0, "machine": {}, "front": {}, "over_seeds": {}}
+        none = ("verdicts", "settings", "comparisons", "transfer", "out_of_range", "batch_sizes")
+        truth = TruthRecord(1e-6, 1e-7, "net", 0.1, [32], 1, 1.0, [])
+        parameters = {"viscosity": [viscosity, viscosity]}
+        result = Result(truth=truth, parameters=parameters, **drawn, **others, **{name: [] for name in none})
+        return Document({} if draw is None else {"configuration": {"benchmark": {"draw": draw}}}, result)
+
+    assert document(0.1).samples == document(0.1).samples != document(0.2).samples
+    loud, quiet = ({"device": device, "pde": {"sigma": s}} for device, s in (("cpu", 2.0), ("cpu", 1.0)))
+    assert document(0.1, loud).samples != document(0.1, quiet).samples
+    assert document(0.1, loud).samples == document(0.1, {**loud, "device": "cuda"}).samples
