@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duhamel.fields import Grid, Parameters, Problem, Quantity
+from duhamel.fields import Centring, Grid, Parameters, Problem, Quantity
 
 
 class PDE(ABC):
@@ -130,8 +130,15 @@ def per_sample(values: Float[Tensor, " batch"], u: Float[Tensor, "batch ..."]) -
 
 
 def integral(u: Float[Tensor, "..."], grid: Grid) -> Float[Tensor, "..."]:
-    """Sum over the trailing space axes times the cell volume; spectrally accurate on periodic grids."""
+    """Sum over the trailing space axes times the cell volume; spectrally accurate on periodic grids.
+
+    Samples at the ends of a node-centred axis stand for half a cell: the trapezoidal rule.
+    """
     volume = 1.0
-    for h in grid.spacing:
+    for axis, h in enumerate(grid.spacing):
         volume *= h
+        if grid.centring is Centring.NODE and not grid.periodic[axis]:
+            share = torch.ones(grid.shape[axis], dtype=u.dtype, device=u.device)
+            share[0] = share[-1] = 0.5
+            u = u * share.reshape(-1, *(1,) * (grid.ndim - 1 - axis))
     return volume * u.sum(dim=tuple(range(-grid.ndim, 0)))
