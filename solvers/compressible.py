@@ -107,6 +107,9 @@ class ViscousGas(IdealGas):
         self.pde = pde
         self.wall_velocity = wall_velocity or {}
 
+    def require_params(self, params: Parameters) -> None:
+        self.pde.require_params(params)
+
     def mirrored(self, w: Float[Tensor, "batch ..."], axis: int, side: int) -> Float[Tensor, "batch ..."]:
         velocity = self.wall_velocity.get((axis, side), (0.0,) * (w.shape[1] - 2))
         wall = torch.tensor(velocity, dtype=w.dtype, device=w.device).reshape(-1, *(1,) * (w.ndim - 2))

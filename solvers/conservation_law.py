@@ -16,6 +16,9 @@ class ConservationLaw(ABC):
     faces and may hold further rows (a water level). All have axes "batch channel *space".
     """
 
+    def require_params(self, params: Parameters) -> None:  # noqa: B027  (most laws have none to require)
+        """ValueError where a parameter lies outside of what the physics allows."""
+
     @abstractmethod
     def conserved(self, u: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]: ...
 

@@ -78,6 +78,7 @@ def _(pde: DiffusionSorption, grid: Grid, dt: float, *, substeps: int = 1) -> So
     pde.require_grid(grid)
 
     def spectral_radius(grid: Grid, params: Parameters) -> float:
+        pde.require_params(params)
         # Retardation is at least 1. Half cells at the ends: 6 / h^2 in their rows.
         return 6 * float(params.scalars[:, 0].detach().max()) / grid.spacing[0] ** 2
 

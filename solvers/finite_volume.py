@@ -44,6 +44,7 @@ class FiniteVolume:
     def __call__(
         self, u: Float[Tensor, "batch channel *space"], params: Parameters
     ) -> Float[Tensor, "batch channel *space"]:
+        self.law.require_params(params)
         q = self.law.conserved(u)
         left = torch.full((len(u),), self.dt, dtype=torch.float64, device=u.device)
         while bool((left > 0).any()):
