@@ -29,6 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from duhamel.command_line import reported
 from duhamel.version import __version__
 
 
@@ -130,6 +131,7 @@ def record(cfg: DictConfig, outcomes: Sequence[Outcome]) -> dict[str, object]:
     }
 
 
+@reported
 @hydra.main(version_base="1.3", config_path="pkg://duhamel.conf", config_name="study")
 def main(cfg: DictConfig) -> None:
     out, contenders = Path(cfg.out), dict(cfg.study.contenders)

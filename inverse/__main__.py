@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from duhamel.command_line import reported
 from duhamel.fields import Grid
 from duhamel.inverse.archive import write_netcdf
 from duhamel.inverse.diagnostics import coverage, effective_sample_size
@@ -108,6 +109,7 @@ def summary(name: str, found: Posterior, problem: InverseProblem, truth: Float[T
     return row
 
 
+@reported
 @hydra.main(version_base="1.3", config_path="pkg://duhamel.conf", config_name="inverse")
 def main(cfg: DictConfig) -> None:
     """Leaves config.yaml, report.json, one NetCDF file a method and its figures in the run's folder."""
