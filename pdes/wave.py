@@ -5,7 +5,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from duhamel.fields import Boundary, GaussianField, Grid, Parameters, Quantity, RandomField
-from duhamel.fields.extension import extend, extended
+from duhamel.fields.extension import extend, extended, restrict
 from duhamel.fields.fourier_space import FourierSpace
 from duhamel.pdes.base import integral, per_sample
 from duhamel.pdes.sampling import Distribution, Uniform
@@ -59,15 +59,10 @@ class Wave(SpectralPDE):
         self, u: Float[Tensor, "batch channel *space"], params: Parameters, grid: Grid
     ) -> Float[Tensor, " batch"]:
         """int w^2 / 2 + c^2 |grad u|^2 / 2, which the evolution keeps, of the trigonometric interpolant."""
-        whole = extended(grid)
-        space = FourierSpace(whole)
-        samples = extend(u, grid)
-        v = space.modes(samples[:, :1])
-        density = samples[:, 1] ** 2 / 2
+        space = FourierSpace(extended(grid))
+        v = space.modes(extend(u[:, :1], grid))
+        density = u[:, 1] ** 2 / 2
         for axis in range(grid.ndim):
-            slope = space.samples(space.partial(axis, v))[:, 0]
+            slope = restrict(space.samples(space.partial(axis, v)), grid)[:, 0]
             density = density + per_sample(params.scalars[:, 0], slope) ** 2 * slope**2 / 2
-        copies = 1
-        for side, twice in zip(grid.extent, whole.extent, strict=True):
-            copies *= round(twice / side)
-        return integral(density, whole) / copies
+        return integral(density, grid)
