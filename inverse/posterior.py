@@ -13,6 +13,7 @@ from duhamel.inverse.gaussian import Gaussian
 from duhamel.inverse.target import Solves, Status, Target
 
 Functional = Callable[[Tensor], Tensor]
+NOT_FINITE = "share of draws that are not finite"
 
 
 class GateFailed(ValueError):
@@ -62,6 +63,7 @@ class Posterior:
     """Draws z of each chain, in whitened coordinates.
 
     weights: sum to one; some are negative where an estimator is a sum of corrections. None: equal.
+    gates: one more where draws are not finite, which fails.
     gaussian: the Gaussian that the method fitted or was preconditioned by.
     acceptance: share of accepted proposals.
     target: the density that was sampled, with the error model that was fitted on the way.
@@ -76,6 +78,11 @@ class Posterior:
     gaussian: Gaussian | None = None
     acceptance: float | None = None
     target: Target | None = None
+
+    def __post_init__(self) -> None:
+        lost = 1 - float(self.samples.isfinite().all(dim=-1).double().mean())
+        if lost and NOT_FINITE not in (gate.name for gate in self.gates):
+            object.__setattr__(self, "gates", (*self.gates, Gate(NOT_FINITE, lost, 0.0, "the model overflows")))
 
     @property
     def draws(self) -> Float[Tensor, "draw dim"]:

@@ -108,7 +108,11 @@ class Prior:
             # A field has all that a distribution has, and the number of its coefficients.
             if isinstance(part, TransportedField) and name not in scalars:
                 size = part.n_coefficients(problem.grid)
-            elif isinstance(part, TransportedField) or (name not in scalars and not isinstance(part, Known)):
+            elif (
+                isinstance(part, TransportedField)
+                or not isinstance(part, Known | TransportedDistribution)
+                or (name not in scalars and not isinstance(part, Known))
+            ):
                 wanted = "a distribution" if name in scalars else "a random field"
                 raise ValueError(f"{name} needs {wanted} that is transported from normals, got {type(part).__name__}")
             else:

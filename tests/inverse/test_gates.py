@@ -1,5 +1,6 @@
 """Results that must not pass: stuck chains, cut tables, models that overflow, weights that would be lost."""
 
+import inspect
 import math
 from dataclasses import replace
 
@@ -8,9 +9,11 @@ import torch
 
 from duhamel.benchmark.posterior_table import means
 from duhamel.inverse import (
+    GateFailed,
     Gaussian,
     IndependentNoise,
     Posterior,
+    Prior,
     Status,
     Target,
     gauss_newton_map,
@@ -27,6 +30,7 @@ from duhamel.inverse.learned_prior import learned_prior_cma
 from duhamel.inverse.methods import reference_posterior, two_level_posterior
 from duhamel.inverse.posterior import Gate, Spent
 from duhamel.inverse.sensor_flow import SensorFlow
+from duhamel.pdes import Choice, Heat
 from tests.inverse.test_learned_posteriors import problem
 
 
@@ -120,6 +124,24 @@ def test_two_levels_pass_only_where_the_finer_chain_does(generator, monkeypatch)
 def test_a_reference_chain_says_what_preconditions_it(generator) -> None:
     posed, _ = problem(6)
     assert reference_posterior(posed, generator, n_reference=600, n_chains=8).method.endswith("by itself")
+
+
+def test_draws_that_are_not_finite_give_no_interval() -> None:
+    samples = torch.zeros(1, 10, 2, dtype=torch.float64)
+    samples[0, 3, 1] = math.nan
+    found = Posterior(method="flow", status=Status.APPROXIMATE, samples=samples, spent=Spent())
+    with pytest.raises(GateFailed, match=r"not finite 0.1 .* the model overflows"):
+        found.interval()
+    assert len(replace(found, method="again").gates) == 1
+    assert replace(found, samples=torch.zeros_like(samples), gates=()).passed
+
+
+def test_a_distribution_without_a_transport_is_no_prior_of_a_number() -> None:
+    pose = inspect.unwrap(Prior.__init__)  # without the checker of annotations, as users have it
+    with pytest.raises(
+        ValueError, match="diffusivity needs a distribution that is transported from normals, got Choice"
+    ):
+        pose(object.__new__(Prior), Heat().problem(Heat().grid((8,)), 0.1), {"diffusivity": Choice([0.1, 0.2])})
 
 
 def test_a_flow_refuses_another_domain_and_another_number_of_coefficients() -> None:
