@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from duhamel.benchmark import fixed_costs
 from duhamel.benchmark.comparison import Measured, compare
 from duhamel.benchmark.contenders import SURROGATE, SavedSurrogate, Setting
 from duhamel.benchmark.front import Point, error_at, seconds_at
@@ -14,7 +15,8 @@ from duhamel.benchmark.result import Comparison as Compared
 from duhamel.benchmark.result import Cost, Document, FixedCost, Ratio, Result, SettingResult, TruthRecord
 from duhamel.benchmark.verdict import verdict
 from duhamel.benchmark.workload import Draw
-from duhamel.pdes import Darcy, Poisson
+from duhamel.pdes import Burgers, Darcy, Poisson
+from duhamel.solvers import AdaptiveETDRK4
 
 
 def test_beside_an_error_of_zero_the_attainable_neighbour_bounds():
@@ -32,6 +34,22 @@ def test_one_sample_has_an_interval_of_its_timing():
     found = compare(timed("net", "surrogate", 0.1, 1.0), [timed("solver", "solver", 0.1, 4.0)], 1, "median")
     assert found is not None and found.equal_accuracy.value == pytest.approx(4.0)
     assert found.equal_accuracy.low is not None and found.equal_accuracy.low <= 4.0 <= found.equal_accuracy.high
+
+
+def test_data_of_adaptive_grids_are_timed_on_adaptive_grids(monkeypatch):
+    pde, work = Burgers(), Draw(pde=Burgers(), shape=[128], dt=0.02, n_steps=2).at()
+    used: list[tuple[int, int]] = []
+
+    class Watched(AdaptiveETDRK4):
+        def __init__(self, *arguments, substeps, max_refine):
+            used.append((substeps, max_refine))
+            super().__init__(*arguments, substeps=substeps, max_refine=max_refine)
+
+    Watched.__name__ = AdaptiveETDRK4.__name__
+    monkeypatch.setattr(fixed_costs, "AdaptiveETDRK4", Watched)
+    solved = {"equation": pde.name, "solver": "AdaptiveETDRK4", "dtype": "float64", "n": [512], "substeps": 16}
+    seconds = fixed_costs._generation({**solved, "dt": 0.02, "problem": work.problem.to_dict()}, 2)
+    assert seconds is not None and seconds > 0 and used == [(4, 4)]
 
 
 def test_precisions_of_one_training_are_no_further_trainings():
