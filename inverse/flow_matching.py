@@ -1,7 +1,6 @@
 """Flow matching: a posterior for any data of a family of problems, whatever the number and the places of sensors."""
 
 import math
-from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -150,20 +149,6 @@ def trained_flow(
     trained.spent = spent
     flow.requires_grad_(False)
     return trained
-
-
-def flow_posterior(
-    problem: InverseProblem, generator: torch.Generator, *, n_draws: int = 1000, **training: int
-) -> Posterior:
-    """A flow for this problem's number of sensors, wherever they lie, trained and asked at once.
-
-    training: options of `trained_flow`.
-    """
-    number = len(problem.data) // len(problem.observation.steps)
-    with spending(problem.solves) as spent:
-        flow = trained_flow(problem, generator, n_sensors=(number, number), **training)
-        found = flow.posterior(problem, generator, n_draws=n_draws)
-    return replace(found, spent=spent)
 
 
 @torch.no_grad()
