@@ -31,7 +31,7 @@ def verdict(
     said.append(_break_even(best, surrogate))
     said.append(
         f"Naive figure, not comparable: {_times(best.naive.value)} than {best.naive.against[0]}, whose "
-        f"error is {number(best.naive_error_ratio)} times smaller."
+        f"error is {_smaller(best.naive_error_ratio)}."
     )
     better = _dominating(surrogate, settings)
     if better:
@@ -45,6 +45,12 @@ def _times(value: Number) -> str:
     if value is None:
         return "no number"
     return f"{number(value)} times cheaper" if value >= 1 else f"{number(1 / value)} times dearer"
+
+
+def _smaller(ratio: Number) -> str:
+    if ratio is None:
+        return "zero"
+    return f"{number(ratio)} times smaller" if ratio >= 1 else f"{number(1 / ratio)} times larger"
 
 
 def _speed(ratio: Ratio) -> str:

@@ -78,7 +78,10 @@ def test_never_is_not_said_where_no_solver_is_as_accurate():
     )
     dearer = Ratio(0.5, 0.4, 0.6, "at least", ["solver"])
     slow = Compared("net", 0, "median", 0.1, 1.0, dearer, dearer, 0.5, dearer, None, None)
-    assert "is open: no solver setting is as accurate" in verdict(net, [slow], [net], "a machine")
+    said = verdict(net, [slow], [net], "a machine")
+    assert "is open: no solver setting is as accurate" in said and "solver, whose error is 2 times larger" in said
+    exact = verdict(net, [replace(slow, naive_error_ratio=None)], [net], "a machine")
+    assert "solver, whose error is zero" in exact
     known = replace(slow, equal_accuracy=replace(dearer, bound="about"))
     assert "It never earns back" in verdict(net, [known], [net], "a machine")
 
