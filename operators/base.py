@@ -21,6 +21,15 @@ class Component:
     """
 
 
+def shift_period(grid: Grid, *, halvings: int) -> int:
+    """One spacing of a grid halved so often, in points: shifts by it commute with stencils on all levels.
+
+    0, no claim, where an axis is not periodic or does not halve evenly.
+    """
+    period = 2**halvings
+    return period if all(grid.periodic) and not any(n % period for n in grid.shape) else 0
+
+
 class Operator(nn.Module, ABC):
     """A learned map (u, mu) -> G(u, mu) in normalised variables; `Surrogate` gives it units.
 
