@@ -1,6 +1,7 @@
 """The loop end to end on tiny data: it learns, stops, resumes, and tests the best weights."""
 
 import math
+import platform
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from duhamel.training.augmentation import NoAugmentation, SwapAxes
 from duhamel.training.callbacks import moving_average
 from duhamel.training.curriculum import LossGated
 from duhamel.training.losses import RelativeL2
+from duhamel.training.run import clocked
 from duhamel.training.schedules import cosine, one_cycle
 from duhamel.training.unroll import Segments
 from tests.operators.problems import line, moments
@@ -220,3 +222,15 @@ def test_the_average_is_the_recursion_it_says():
         now = model.weight.detach().clone()
         expected = now if expected is None else share * expected + (1 - share) * now
     torch.testing.assert_close(average.module.weight.detach(), expected)
+
+
+def test_the_card_names_the_device_that_trained(monkeypatch):
+    """Not the GPU that lies idle beside a training on the processor."""
+    surrogate = Surrogate(FNO(PROBLEM, n_modes=4, width=2, n_layers=1), Normaliser(PROBLEM), trained_range={})
+    options = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
+    trainer = lightning.Trainer(accelerator="cpu", max_epochs=1, enable_model_summary=False, **options)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "a GPU")
+    with clocked(surrogate, {"n_trajectories": 1, "n_steps": 1}, trainer, resumed=False):
+        pass
+    assert surrogate.card["data"]["cost"]["device"] == platform.machine()
