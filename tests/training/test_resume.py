@@ -162,6 +162,15 @@ def test_an_interruption_anywhere_changes_nothing(n, validation, accumulated, un
     assert_equal(result(tmp_path, *resumed), undisturbed[accumulated])
 
 
+def test_a_run_goes_on_from_the_best_checkpoint_too(undisturbed, tmp_path: Path):
+    """It lies between two of `LastCheckpoint`: the rows since the first of them are in metrics.csv and stay there."""
+    with pytest.raises(Killed):
+        train(tmp_path, At(14, kill))
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["global_step"] == 12
+    (tmp_path / "last.ckpt").write_bytes((tmp_path / "best.ckpt").read_bytes())
+    assert_equal(result(tmp_path, *train(tmp_path, resume=True)), undisturbed[1])
+
+
 def test_a_resumed_run_sees_the_rest_of_its_epoch_only(undisturbed, tmp_path: Path):
     with pytest.raises(Killed):
         train(tmp_path, At(5, kill))
