@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from duhamel.datasets.recipe import draw
+from duhamel.datasets.recipe import draw, plain
 from duhamel.fields import Grid, Moments, Parameters, Problem, Statistics, Trajectory
 from duhamel.pdes import PDE
 from duhamel.solvers import reference_trajectory
@@ -59,7 +59,9 @@ class FreshDataModule(lightning.LightningDataModule):
         self.test_names = ("test",)
         self.data_hash = "fresh"
         self.provenance: dict[str, Any] = {"equation": pde.name, "seed": seed, "solver": dict(self.solve)}
-        self.split = {"fresh": {"seed": seed, "batch_size": batch_size, "shape": list(shape), "dt": self.dt}}
+        # A checkpoint is refused where it differs.
+        drawn = {"seed": seed, "batch_size": batch_size, "shape": list(shape), "dt": self.dt, "equation": plain(pde)}
+        self.split = {"fresh": drawn}
         # Nothing is solved for the training; what validates and tests is no part of its cost.
         self.amount = {"n_trajectories": 0, "n_steps": n_steps}
         self._solved: dict[int, Trajectory] = {}

@@ -191,6 +191,7 @@ def trained_on_fresh_samples(folder: Path, *callbacks: lightning.Callback, resum
         unroll=Segments(),
         optimizer=torch.optim.AdamW,
         scheduler=exponential,
+        data={"split": data.split},
     )
     run = lightning.Trainer(
         accelerator="cpu",
