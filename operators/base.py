@@ -71,6 +71,10 @@ class Operator(nn.Module, ABC):
         other.problem = self.problem.on(grid)
         return other
 
+    def grid_of(self, u: State) -> Grid:
+        """Where the samples of u lie: another number of them is another sampling of the same domain."""
+        return self.problem.grid.with_shape(tuple(u.shape[2:]))
+
     def fit(self, windows: Iterable[Trajectory], normaliser: Normaliser) -> None:
         """Solves for what is not learned by gradients, from training windows in physical units; before any training."""
 

@@ -46,7 +46,7 @@ class SNO(Operator):
         nn.init.zeros_(self.gain.bias)
 
     def forward(self, u: State, params: Parameters) -> State:
-        grid = self.problem.grid.with_shape(tuple(u.shape[2:]))
+        grid = self.grid_of(u)
         domain = self.trained_grid
         fields = [functions(grid, i, self.n_modes, Boundary.NEUMANN, domain=domain).to(u) for i in range(grid.ndim)]
         states = [functions(grid, i, self.n_modes_out, b, domain=domain).to(u) for i, b in enumerate(grid.boundary)]

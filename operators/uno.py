@@ -94,7 +94,7 @@ class UNO(Operator):
         return grids
 
     def forward(self, u: State, params: Parameters) -> State:
-        grids = self._levels(self.problem.grid.with_shape(tuple(u.shape[2:])), len(self.down) + 1)
+        grids = self._levels(self.grid_of(u), len(self.down) + 1)
         v = self.lifting(self.conditioning.encode(u, params))
         skips = []
         for level, down in enumerate(self.down):
