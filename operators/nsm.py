@@ -83,6 +83,8 @@ class NSM(Operator):
             )
         if not problem.steady and Boundary.DIRICHLET in grid.boundary:
             raise ValueError("an evolution with Dirichlet axes needs an initial state in the span of sines: not built")
+        if pinned and not (problem.steady and all(grid.periodic)):
+            raise ValueError("pinned fixes the free constant of a stationary problem on periodic axes; here is none")
         self.trained_grid = grid
         self.space: tuple[Basis, ...] = tuple(
             Fourier(n) if periodic else Chebyshev(n) for n, periodic in zip(counts, grid.periodic, strict=True)
