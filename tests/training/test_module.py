@@ -22,6 +22,7 @@ from duhamel.training.curriculum import LossGated
 from duhamel.training.losses import RelativeL2
 from duhamel.training.run import clocked
 from duhamel.training.schedules import cosine, one_cycle
+from duhamel.training.terms import PhysicsResidual
 from duhamel.training.unroll import Segments
 from tests.operators.problems import line, moments
 
@@ -147,6 +148,11 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path):
     fit(module(data={"hash": "a", "split": {"seed": 0}}), tmp_path, 1)
     with pytest.raises(ValueError, match="made on other data: its split is .'seed': 0., that of this run .'seed': 7."):
         fit(module(data={"hash": "a", "split": {"seed": 7}}), tmp_path, 2, ckpt_path=tmp_path / "last.ckpt")
+
+
+def test_a_term_that_would_take_the_place_of_the_loss_on_targets_is_refused():
+    with pytest.raises(ValueError, match="is the name of the loss on targets"):
+        module(terms={"data": PhysicsResidual()})
 
 
 def test_the_last_epoch_is_validated_whatever_the_interval(tmp_path: Path):
