@@ -93,6 +93,7 @@ class HDF5DataModule(lightning.LightningDataModule):
             return
         sources = self._open(self.files.all, {})
         self.problem: Problem = check_family(sources)
+        check_unseen(self.files.test, (*self.files.split, *self.files.validation))
         n_split, n_validation = len(self.files.split), len(self.files.validation)
         self._split = split_by_index(max(s.n_trajectories for s in sources[:n_split]), self.fractions, seed=self.seed)
         # Of every source the trajectories of each part: none of a file that is another part as a whole.
