@@ -16,7 +16,7 @@ from duhamel.datasets.loader import window_loader
 from duhamel.datasets.memory import load
 from duhamel.datasets.schema import Source
 from duhamel.datasets.selection import select
-from duhamel.datasets.splits import split_by_index
+from duhamel.datasets.splits import require_fractions, split_by_index
 from duhamel.datasets.statistics import training_statistics
 from duhamel.datasets.windows import EpochShuffle, Windows
 from duhamel.fields import Problem, Statistics, Trajectory
@@ -74,8 +74,8 @@ class HDF5DataModule(lightning.LightningDataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self.window, self.n_samples = window, n_samples
         self.seed, self.shuffle_seed = seed, shuffle_seed
-        train, validation, test = fractions
-        self.fractions = self.files.fractions((float(train), float(validation), float(test)))
+        require_fractions(wanted := tuple(map(float, fractions)))
+        self.fractions = self.files.fractions((wanted[0], wanted[1], wanted[2]))
         self.selection = {"n_times": n_times, "time_stride": time_stride, "space_stride": space_stride}
         self.num_workers, self.in_memory, self.memory_budget = num_workers, in_memory, memory_budget
         self.tests = dict(tests or {})
@@ -93,6 +93,7 @@ class HDF5DataModule(lightning.LightningDataModule):
             return
         sources = self._open(self.files.all, {})
         self.problem: Problem = check_family(sources)
+        check_unseen(self.files.test, (*self.files.split, *self.files.validation))
         n_split, n_validation = len(self.files.split), len(self.files.validation)
         self._split = split_by_index(max(s.n_trajectories for s in sources[:n_split]), self.fractions, seed=self.seed)
         # Of every source the trajectories of each part: none of a file that is another part as a whole.

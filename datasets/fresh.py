@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from duhamel.datasets.recipe import draw
+from duhamel.datasets.recipe import draw, plain
 from duhamel.fields import Grid, Moments, Parameters, Problem, Statistics, Trajectory
 from duhamel.pdes import PDE
 from duhamel.solvers import reference_trajectory
@@ -59,7 +59,9 @@ class FreshDataModule(lightning.LightningDataModule):
         self.test_names = ("test",)
         self.data_hash = "fresh"
         self.provenance: dict[str, Any] = {"equation": pde.name, "seed": seed, "solver": dict(self.solve)}
-        self.split = {"fresh": {"seed": seed, "batch_size": batch_size, "shape": list(shape), "dt": self.dt}}
+        # A checkpoint is refused where it differs.
+        drawn = {"seed": seed, "batch_size": batch_size, "shape": list(shape), "dt": self.dt, "equation": plain(pde)}
+        self.split = {"fresh": drawn}
         # Nothing is solved for the training; what validates and tests is no part of its cost.
         self.amount = {"n_trajectories": 0, "n_steps": n_steps}
         self._solved: dict[int, Trajectory] = {}
@@ -87,7 +89,7 @@ class FreshDataModule(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Trajectory]:
         drawn = _Fresh(self.pde, self.grid, self.dt, batch_size=self.batch_size, seed=self._seed(TRAIN))
-        return DataLoader(drawn, batch_size=None, sampler=_Steps(self.steps_per_epoch))
+        return _Loader(drawn, batch_size=None, sampler=_Steps(self.steps_per_epoch))
 
     def val_dataloader(self) -> DataLoader[Trajectory]:
         return self._judged(VALIDATION)
@@ -123,10 +125,13 @@ class _Fresh(Dataset[Trajectory]):
 
 
 class _Steps(Sampler[int]):
-    """Steps of one epoch, counted from the first of the training."""
+    """Steps of one epoch, counted from the first of the training.
+
+    first: of them to skip when next asked, those before a checkpoint; then 0 again.
+    """
 
     def __init__(self, n: int) -> None:
-        self.n, self.epoch = n, 0
+        self.n, self.epoch, self.first = n, 0, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this before every epoch."""
@@ -136,7 +141,30 @@ class _Steps(Sampler[int]):
         return self.n
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self.epoch * self.n, (self.epoch + 1) * self.n))
+        first, self.first = self.first, 0
+        return iter(range(self.epoch * self.n + first, (self.epoch + 1) * self.n))
+
+
+class _Loader(DataLoader[Trajectory]):
+    """Its state is its place in the epoch; Lightning keeps that in checkpoints."""
+
+    sampler: _Steps
+    n_delivered = 0
+
+    # torch annotates its own iterator class, which is not part of its interface.
+    def __iter__(self) -> Any:
+        # A generator: Lightning tells the sampler its epoch after it has made the iterator of a resumed run.
+        self.n_delivered = self.sampler.first
+        for batch in super().__iter__():
+            self.n_delivered += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"n_delivered": self.n_delivered}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        # All of an epoch delivered is none of the next.
+        self.sampler.first = state["n_delivered"] % len(self)
 
 
 def _unchanged(values: torch.Tensor) -> Moments:

@@ -47,12 +47,14 @@ def generate(
     plain: whether `out` holds the data itself; else it is an HDF5 virtual data set over the shards, which stay. By
         default plain up to 256 MiB.
     part, parts: make every `parts`-th shard only, from number `part` on; whoever finds all shards there joins them.
-    overwrite: remove `out` and its shards first.
+    overwrite: remove `out` and its shards first; not with several parts, which would remove each other's.
     """
     if not 0 <= part < parts:
         raise ValueError(f"part must be one of 0 to parts - 1, got part = {part} of parts = {parts}")
     if plain and parts > 1:
         raise ValueError("a data set made in parts is a virtual one (plain=false): its shards must stay")
+    if overwrite and parts > 1:
+        raise ValueError(f"overwrite=true would remove what other parts have made; remove {Path(out)} and its shards")
     if plain is None:
         plain = parts == 1 and recipe.n_samples * recipe.bytes_per_sample <= PLAIN_UP_TO
     shards = Shards(recipe=recipe, out=Path(out).resolve(), size=shard_size or usual_size(recipe), command=command)

@@ -45,7 +45,7 @@ DAMAGE = (
 def opened(path: Path) -> Iterator[h5py.File]:
     """An HDF5 file to read names, shapes and attributes from, once it has been inspected.
 
-    Raises FileNotFoundError or PermissionError, or ValueError naming the file: where it is not HDF5, where `inspected`
+    Raises FileNotFoundError or PermissionError, or ValueError naming the file: where it is not HDF5, where `inspect`
     refuses it, and where HDF5 or what is done with it in the block finds it damaged.
     """
     with path.open("rb"):  # says why it cannot be read, which HDF5 does not

@@ -162,7 +162,7 @@ def window_loader(
     seed: int = 0,
     share: tuple[int, int] = (0, 1),
 ) -> WindowLoader:
-    """Batches in the sampler's order, the last one perhaps smaller: nothing is dropped. share: see `Batches`."""
+    """Batches in the sampler's order, the last one perhaps smaller: nothing is dropped. share: see `Orders`."""
     filler = WindowFiller(windows)
     return WindowLoader(
         filler,

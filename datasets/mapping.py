@@ -62,6 +62,8 @@ def open_mapped(file: h5py.File, path: Path, mapping: Mapping[str, Any]) -> Arra
     channels, states = _variables(here, mapping["channels"], axes)
     constant = tuple(axis for axis in axes if axis != TIME)
     coefficients, fields = _variables(here, mapping.get("coefficients") or {}, constant)
+    if any(TIME in variable.axes for variable in fields) and here.lengths[TIME] > 1:
+        raise ValueError(f"{path}: coefficients {list(coefficients)} vary in time; only constant ones are known")
     n_samples = here.lengths.get(SAMPLE, 1)
     dt = _dt(here, mapping["dt"])
     if dt > 0 and TIME not in here.lengths:

@@ -95,7 +95,7 @@ class Recipe:
 
     def described(self) -> dict[str, Any]:
         """Every entry by name, in plain values: equal for two recipes that make the same data."""
-        return _plain(self) | {"version": __version__}
+        return plain(self) | {"version": __version__}
 
     def solved(self, samples: range) -> Iterator[tuple[Float[Tensor, "batch time channel *space"], Parameters]]:
         """Trajectories as they are stored, batch by batch; ValueError names a sample that cannot be solved."""
@@ -187,19 +187,19 @@ class Recipe:
             raise
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Numbers, strings, lists and mappings that say what an object is made of, whatever its class."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
     if isinstance(value, Enum | torch.dtype | torch.device):
         return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
     if isinstance(value, Tensor | np.ndarray):
         return value.tolist()
     if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
         return value.__qualname__
     names = [f.name for f in fields(value)] if is_dataclass(value) else sorted(vars(value))
-    return {"": type(value).__name__} | {name: _plain(getattr(value, name)) for name in names}
+    return {"": type(value).__name__} | {name: plain(getattr(value, name)) for name in names}

@@ -31,6 +31,12 @@ class Split:
         }
 
 
+def require_fractions(fractions: tuple[float, ...]) -> None:
+    """ValueError unless they are those of three parts."""
+    if len(fractions) != 3 or min(fractions) < 0 or not np.isclose(sum(fractions), 1.0, rtol=0, atol=1e-9):
+        raise ValueError(f"fractions of train, validation and test must be three, >= 0, of sum 1, got {fractions}")
+
+
 def split_by_index(n_trajectories: int, fractions: tuple[float, float, float], *, seed: int) -> Split:
     """A random split of indices 0, ..., n_trajectories - 1; the order inside each part is random too.
 
@@ -40,8 +46,7 @@ def split_by_index(n_trajectories: int, fractions: tuple[float, float, float], *
     >>> len(split.train), len(split.validation), len(split.test)
     (8, 1, 1)
     """
-    if len(fractions) != 3 or min(fractions) < 0 or not np.isclose(sum(fractions), 1.0, rtol=0, atol=1e-9):
-        raise ValueError(f"fractions of train, validation and test must be three, >= 0, of sum 1, got {fractions}")
+    require_fractions(fractions)
     # Largest remainders first: every part is within one trajectory of its fraction.
     shares = [n_trajectories * fraction for fraction in fractions]
     sizes = [int(share) for share in shares]

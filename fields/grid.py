@@ -46,6 +46,8 @@ class Grid:
             raise ValueError(f"every axis needs at least 2 points, got shape {self.shape}")
         if not all(math.isfinite(side) and side > 0 for side in self.extent):
             raise ValueError(f"side lengths must be positive and finite, got {self.extent}")
+        if not all(map(math.isfinite, self.origin)):
+            raise ValueError(f"the origin must be finite, got {self.origin}")
 
     @property
     def ndim(self) -> int:
@@ -86,8 +88,10 @@ class Grid:
     def strided(self, stride: int) -> "Grid":
         """The grid of every `stride`-th sample of each axis; samples keep their positions.
 
-        Raises ValueError where a periodic axis is not divisible by `stride`.
+        Raises ValueError where a periodic axis is not divisible by `stride`, or `stride` is not positive.
         """
+        if stride < 1:
+            raise ValueError(f"a stride must be positive, got {stride}")
         if stride == 1:
             return self
         for n, periodic in zip(self.shape, self.periodic, strict=True):

@@ -1,6 +1,7 @@
 """Random functions, not random arrays: what they are, and functions of them."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -35,83 +36,66 @@ class TransportedField(RandomField, Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ThresholdedField:
+class FunctionOfField(ABC):
+    """A pointwise function of another field; transported where that is."""
+
+    field: RandomField
+
+    @abstractmethod
+    def of(self, u: Float[Tensor, "batch *space"], grid: Grid) -> Float[Tensor, "batch *space"]:
+        """The function's values where the other field's are u."""
+
+    def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
+        return self.of(self.field.sample(grid, n_samples, generator), grid)
+
+    def n_coefficients(self, grid: Grid) -> int:
+        return transported(self.field).n_coefficients(grid)
+
+    def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
+        return self.of(transported(self.field).transport(z, grid), grid)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdedField(FunctionOfField):
     """Two materials: `above` where the field is >= 0, `below` elsewhere.
 
     width: of the transition, in units of the field: below + (above - below) / (1 + exp(-field / width)), which has a
         gradient; 0 is the jump.
     """
 
-    field: RandomField
     above: float
     below: float
     width: float = 0.0
 
-    def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
-        return self._materials(self.field.sample(grid, n_samples, generator))
-
-    def n_coefficients(self, grid: Grid) -> int:
-        return transported(self.field).n_coefficients(grid)
-
-    def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
-        return self._materials(transported(self.field).transport(z, grid))
-
-    def _materials(self, u: Float[Tensor, "batch *space"]) -> Float[Tensor, "batch *space"]:
+    def of(self, u: Float[Tensor, "batch *space"], grid: Grid) -> Float[Tensor, "batch *space"]:
         if self.width == 0:
             return torch.full_like(u, self.below).masked_fill(u >= 0, self.above)
         return self.below + (self.above - self.below) * torch.sigmoid(u / self.width)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogNormalField:
+class LogNormalField(FunctionOfField):
     """median * exp(field)."""
 
-    field: RandomField
     median: float = 1.0
 
-    def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
-        return self.median * torch.exp(self.field.sample(grid, n_samples, generator))
-
-    def n_coefficients(self, grid: Grid) -> int:
-        return transported(self.field).n_coefficients(grid)
-
-    def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
-        return self.median * torch.exp(transported(self.field).transport(z, grid))
+    def of(self, u: Float[Tensor, "batch *space"], grid: Grid) -> Float[Tensor, "batch *space"]:
+        return self.median * torch.exp(u)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogisticField:
+class LogisticField(FunctionOfField):
     """1 / (1 + exp(-field)): values between 0 and 1, densities and fractions."""
 
-    field: RandomField
-
-    def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
-        return torch.sigmoid(self.field.sample(grid, n_samples, generator))
-
-    def n_coefficients(self, grid: Grid) -> int:
-        return transported(self.field).n_coefficients(grid)
-
-    def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
-        return torch.sigmoid(transported(self.field).transport(z, grid))
+    def of(self, u: Float[Tensor, "batch *space"], grid: Grid) -> Float[Tensor, "batch *space"]:
+        return torch.sigmoid(u)
 
 
 @dataclass(frozen=True, kw_only=True)
-class VanishingField:
+class VanishingField(FunctionOfField):
     """field * prod sin(pi x / L) over the Dirichlet axes: zero on their ends, odd where the field is even."""
 
-    field: RandomField
-
-    def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
-        return self._vanishing(self.field.sample(grid, n_samples, generator), grid)
-
-    def n_coefficients(self, grid: Grid) -> int:
-        return transported(self.field).n_coefficients(grid)
-
-    def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
-        return self._vanishing(transported(self.field).transport(z, grid), grid)
-
-    @staticmethod
-    def _vanishing(u: Float[Tensor, "batch *space"], grid: Grid) -> Float[Tensor, "batch *space"]:
+    def of(self, u: Float[Tensor, "batch *space"], grid: Grid) -> Float[Tensor, "batch *space"]:
         for axis, (x, left, side) in enumerate(zip(grid.coordinates(), grid.origin, grid.extent, strict=True)):
             if grid.boundary[axis] is Boundary.DIRICHLET:
                 wave = torch.sin(math.pi / side * (x - left)).to(u)
@@ -120,21 +104,14 @@ class VanishingField:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SaturatedField:
+class SaturatedField(FunctionOfField):
     """mean + amplitude tanh(field)."""
 
-    field: RandomField
     mean: float
     amplitude: float
 
-    def sample(self, grid: Grid, n_samples: int, generator: torch.Generator) -> Float[Tensor, "batch *space"]:
-        return self.mean + self.amplitude * torch.tanh(self.field.sample(grid, n_samples, generator))
-
-    def n_coefficients(self, grid: Grid) -> int:
-        return transported(self.field).n_coefficients(grid)
-
-    def transport(self, z: Float[Tensor, "batch coefficient"], grid: Grid) -> Float[Tensor, "batch *space"]:
-        return self.mean + self.amplitude * torch.tanh(transported(self.field).transport(z, grid))
+    def of(self, u: Float[Tensor, "batch *space"], grid: Grid) -> Float[Tensor, "batch *space"]:
+        return self.mean + self.amplitude * torch.tanh(u)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,15 @@ class Component:
     """
 
 
+def shift_period(grid: Grid, *, halvings: int) -> int:
+    """One spacing of a grid halved so often, in points: shifts by it commute with stencils on all levels.
+
+    0, no claim, where an axis is not periodic or does not halve evenly.
+    """
+    period = 2**halvings
+    return period if all(grid.periodic) and not any(n % period for n in grid.shape) else 0
+
+
 class Operator(nn.Module, ABC):
     """A learned map (u, mu) -> G(u, mu) in normalised variables; `Surrogate` gives it units.
 
@@ -61,6 +70,10 @@ class Operator(nn.Module, ABC):
         other = copy.copy(self)
         other.problem = self.problem.on(grid)
         return other
+
+    def grid_of(self, u: State) -> Grid:
+        """Where the samples of u lie: another number of them is another sampling of the same domain."""
+        return self.problem.grid.with_shape(tuple(u.shape[2:]))
 
     def fit(self, windows: Iterable[Trajectory], normaliser: Normaliser) -> None:
         """Solves for what is not learned by gradients, from training windows in physical units; before any training."""

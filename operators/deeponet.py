@@ -63,7 +63,7 @@ class DeepONet(Operator):
         self.constant = nn.Parameter(torch.zeros(n_out))
 
     def forward(self, u: State, params: Parameters) -> State:
-        grid = self.problem.grid.with_shape(tuple(u.shape[2:]))
+        grid = self.grid_of(u)
         position = position_features(grid, self.trained_grid, n_frequencies=self.n_frequencies, like=u).flatten(1).T
         weighted = self.conditioning.encode(u, params).flatten(2) * quadrature(grid, like=u).flatten()
         sensed = torch.matmul(weighted, self.sensors(position)).flatten(1)

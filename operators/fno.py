@@ -123,7 +123,7 @@ class FNO(Operator):
 
     def _coordinates(self, u: State) -> Float[Tensor, "batch dim *space"]:
         """Coordinates of the samples, [0, 1] being the domain of training, one channel an axis."""
-        coordinates = self.problem.grid.with_shape(tuple(u.shape[2:])).coordinates(dtype=u.dtype, device=u.device)
+        coordinates = self.grid_of(u).coordinates(dtype=u.dtype, device=u.device)
         origin, extent = self.trained_grid.origin, self.trained_grid.extent
         axes = [(x - left) / side for x, left, side in zip(coordinates, origin, extent, strict=True)]
         return torch.stack(torch.meshgrid(*axes, indexing="ij")).expand(u.shape[0], -1, *u.shape[2:])

@@ -98,7 +98,7 @@ class GraphKernelNO(Operator):
         self.projection = PointwiseMLP(width, 2 * width, self.conditioning.n_outputs)
 
     def forward(self, u: State, params: Parameters) -> State:
-        grid = self.problem.grid.with_shape(tuple(u.shape[2:]))
+        grid = self.grid_of(u)
         a = self.conditioning.encode(u, params)
         v = self.lifting(a)
         for _ in range(self.n_layers):

@@ -92,7 +92,7 @@ class LocalNO(Operator):
         self.projection = PointwiseMLP(width, 2 * width, self.conditioning.n_outputs)
 
     def forward(self, u: State, params: Parameters) -> State:
-        grid = self.problem.grid.with_shape(tuple(u.shape[2:]))
+        grid = self.grid_of(u)
         v = self.lifting(self.conditioning.encode(u, params))
         for block in self.blocks:
             v = block(v, params, grid)

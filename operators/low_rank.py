@@ -71,7 +71,7 @@ class LowRankNO(Operator):
         self.projection = PointwiseMLP(width, 2 * width, self.conditioning.n_outputs)
 
     def forward(self, u: State, params: Parameters) -> State:
-        grid = self.problem.grid.with_shape(tuple(u.shape[2:]))
+        grid = self.grid_of(u)
         weights = quadrature(grid, like=u)
         features = position_features(grid, self.trained_grid, n_frequencies=self.n_frequencies, like=u)
         position = features.expand(len(u), -1, *u.shape[2:])

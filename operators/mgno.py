@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from duhamel.fields import Parameters, Problem, State
-from duhamel.operators.base import Operator
+from duhamel.operators.base import Operator, shift_period
 from duhamel.operators.conditioning import Concatenation, Conditioning
 from duhamel.operators.multigrid import Cycle, MultigridCycle
 from duhamel.operators.pointwise import Pointwise
@@ -66,8 +66,7 @@ class MgNO(Operator):
             faithful=faithful,
         )
         grid = problem.grid
-        if all(grid.periodic) and not faithful:
-            self.shift_period = 2 ** (len(pre) - 1)
+        self.shift_period = 0 if faithful else shift_period(grid, halvings=len(pre) - 1)
         self.conditioning = conditioning.bind(problem, state=not (faithful and problem.steady))
         widths = [self.conditioning.n_inputs, *(width for _ in range(n_layers))]
         self.cycles = nn.ModuleList(

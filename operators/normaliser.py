@@ -73,7 +73,8 @@ class Normaliser(nn.Module):
         """The normaliser of a training split.
 
         log: names of the quantities to encode by their logarithm; None takes the positive ones that span a decade.
-        Raises ValueError for a quantity in `log` that is unknown, or anywhere zero or negative in training.
+        Raises ValueError for a quantity in `log` that is unknown, anywhere zero or negative in training, or the state
+        of a stationary problem, whose guess of zeros has no logarithm.
         """
         self = cls(problem)
         # The state of a stationary problem is the zero guess; what there is to normalise is the solution.
@@ -86,6 +87,8 @@ class Normaliser(nn.Module):
         known = {q.name for _, quantities, _ in groups for q in quantities}
         if log is not None and not known.issuperset(log):
             raise ValueError(f"log scaling asked for {sorted(set(log) - known)}; the data hold {sorted(known)}")
+        if problem.steady and (solved := {q.name for q in problem.channels}.intersection(log or ())):
+            raise ValueError(f"{sorted(solved)} of a stationary problem cannot be scaled by its logarithm")
         for affine, quantities, moments in groups:
             if problem.steady and affine is self.channels:
                 affine.fit(moments, torch.zeros(len(quantities), dtype=torch.bool))

@@ -83,6 +83,8 @@ class NSM(Operator):
             )
         if not problem.steady and Boundary.DIRICHLET in grid.boundary:
             raise ValueError("an evolution with Dirichlet axes needs an initial state in the span of sines: not built")
+        if pinned and not (problem.steady and all(grid.periodic)):
+            raise ValueError("pinned fixes the free constant of a stationary problem on periodic axes; here is none")
         self.trained_grid = grid
         self.space: tuple[Basis, ...] = tuple(
             Fourier(n) if periodic else Chebyshev(n) for n, periodic in zip(counts, grid.periodic, strict=True)
@@ -113,7 +115,7 @@ class NSM(Operator):
         self, u: State, params: Parameters, times: Points, grid: Grid | None = None
     ) -> Float[Tensor, "batch time channel *target"]:
         """States of an evolution at any times in [0, dt] after u, on any grid of the domain."""
-        target = self.points(grid or self.problem.grid.with_shape(tuple(u.shape[2:])))
+        target = self.points(grid or self.grid_of(u))
         return self.expansion(u, params).at([times / self.problem.dt, *target]).transpose(1, 2)
 
     def expansion(self, u: State, params: Parameters) -> Expansion:
@@ -180,9 +182,6 @@ class NSM(Operator):
         nodes = [basis.nodes() for basis in self.bases]
         mesh = torch.stack(torch.meshgrid(*nodes, indexing="ij")).to(like)
         return Expansion.fitted(mesh, self.bases, [None] * len(nodes)).coefficients[None]
-
-    def grid_of(self, u: State) -> Grid:
-        return self.problem.grid.with_shape(tuple(u.shape[2:]))
 
     def points(self, grid: Grid) -> list[Points]:
         """Where the samples of a grid lie on the unit box."""

@@ -30,6 +30,7 @@ class SNO(Operator):
             if boundary is not Boundary.PERIODIC and problem.grid.centring is not Centring.CELL:
                 raise ValueError(f"axes that are not periodic must be cell-centred, got {boundary!s} at nodes")
         dim = problem.grid.ndim
+        self.trained_grid = problem.grid
         self.n_modes = n_modes
         self.n_modes_out = n_modes_out
         n_channels, n_fields = len(problem.channels), len(problem.coefficients)
@@ -45,9 +46,10 @@ class SNO(Operator):
         nn.init.zeros_(self.gain.bias)
 
     def forward(self, u: State, params: Parameters) -> State:
-        grid = self.problem.grid.with_shape(tuple(u.shape[2:]))
-        fields = [functions(grid, axis, self.n_modes, Boundary.NEUMANN).to(u) for axis in range(grid.ndim)]
-        states = [functions(grid, axis, self.n_modes_out, grid.boundary[axis]).to(u) for axis in range(grid.ndim)]
+        grid = self.grid_of(u)
+        domain = self.trained_grid
+        fields = [functions(grid, i, self.n_modes, Boundary.NEUMANN, domain=domain).to(u) for i in range(grid.ndim)]
+        states = [functions(grid, i, self.n_modes_out, b, domain=domain).to(u) for i, b in enumerate(grid.boundary)]
         # A mean over the samples of each axis: the same coefficients at every resolution.
         inputs = [params.scalars, _contract(params.fields, [b / b.shape[1] for b in fields]).flatten(1)]
         if not self.problem.steady:
@@ -63,15 +65,19 @@ class SNO(Operator):
         return constant + gain * _contract(coefficients, [b.T for b in states])
 
 
-def functions(grid: Grid, axis: int, n_modes: int, boundary: Boundary) -> Float[Tensor, "mode n"]:
+def functions(
+    grid: Grid, axis: int, n_modes: int, boundary: Boundary, *, domain: Grid | None = None
+) -> Float[Tensor, "mode n"]:
     """The first functions of one axis, of mean square one, at its samples; periodic axes have waves whatever is asked.
 
+    domain: a grid whose ends are those of the functions, where that of the samples has others (`Grid.strided`).
     Raises ValueError where the samples cannot tell that many functions apart.
     """
+    domain = domain or grid
     n = grid.shape[axis]
     if n_modes > n:
         raise ValueError(f"{n_modes} functions of axis {axis}, which has {n} points")
-    x = (grid.coordinates()[axis] - grid.origin[axis]) / grid.extent[axis]
+    x = (grid.coordinates()[axis] - domain.origin[axis]) / domain.extent[axis]
     j = torch.arange(n_modes, dtype=torch.float64)[:, None]
     if grid.boundary[axis] is Boundary.PERIODIC:
         k = torch.div(j + 1, 2, rounding_mode="floor")

@@ -74,7 +74,11 @@ class Fourier(Basis):
 
 @dataclass(frozen=True)
 class Chebyshev(Basis):
-    """T_k(2 x - 1), k < n; nodes are the extrema of T_{n-1}, ends included, in ascending order."""
+    """T_k(2 x - 1), k < n; nodes are the extrema of T_{n-1}, ends included, in ascending order: n is at least 2."""
+
+    def __post_init__(self) -> None:
+        if self.n < 2:
+            raise ValueError(f"a Chebyshev basis holds both ends: at least 2 functions an axis, got {self.n}")
 
     def nodes(self) -> Points:
         return (1 - torch.cos(math.pi * torch.arange(self.n, dtype=torch.float64) / (self.n - 1))) / 2

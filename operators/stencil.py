@@ -92,25 +92,20 @@ class SpatialNorm(nn.Module):
         self.shift = nn.Parameter(torch.zeros(n_channels))
         self.eps = eps
 
-    def forward(self, v: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
-        space = tuple(range(2, v.ndim))
-        centred = v - v.mean(space, keepdim=True)
-        scale = (centred.square().mean(space, keepdim=True) + self.eps).rsqrt()
-        aligned = (-1, *(1,) * len(space))
-        return centred * scale * self.gain.reshape(aligned) + self.shift.reshape(aligned)
-
-
-class ChannelNorm(nn.Module):
-    """(v - mean) / sqrt(variance + eps) over the channels of each point, then gain and shift of each channel."""
-
-    def __init__(self, n_channels: int, *, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones(n_channels))
-        self.shift = nn.Parameter(torch.zeros(n_channels))
-        self.eps = eps
+    def axes(self, v: Float[Tensor, "batch channel *space"]) -> tuple[int, ...]:
+        """Those that means are taken over."""
+        return tuple(range(2, v.ndim))
 
     def forward(self, v: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
-        centred = v - v.mean(1, keepdim=True)
-        scale = (centred.square().mean(1, keepdim=True) + self.eps).rsqrt()
+        axes = self.axes(v)
+        centred = v - v.mean(axes, keepdim=True)
+        scale = (centred.square().mean(axes, keepdim=True) + self.eps).rsqrt()
         aligned = (-1, *(1,) * (v.ndim - 2))
         return centred * scale * self.gain.reshape(aligned) + self.shift.reshape(aligned)
+
+
+class ChannelNorm(SpatialNorm):
+    """(v - mean) / sqrt(variance + eps) over the channels of each point, then gain and shift of each channel."""
+
+    def axes(self, v: Float[Tensor, "batch channel *space"]) -> tuple[int, ...]:
+        return (1,)

@@ -96,14 +96,20 @@ class Surrogate(nn.Module):
     ) -> Trajectory:
         """States u0, u(dt), ..., u(n_steps dt) in physical units; for a stationary problem (guess, solution).
 
-        u0: one state (channel, *space) or a batch of them; None for a stationary problem.
+        u0: one state (channel, *space) or a batch of them; None for a stationary problem, whose guess is zeros and
+            which takes one step. One state serves several sets of parameters, and one set several states.
         grid: where the states lie; without it, another number of points than in training is taken as another sampling
             of the same domain.
         params: numbers or tensors by name (a coefficient field has the shape of the grid), or `Parameters`.
         Warns with `OutsideTrainedRange` where a parameter lies outside the range met in training.
         Raises ValueError for a missing or unknown parameter, one that is not positive though the surrogate takes its
-        logarithm, a state of the wrong shape, or a rollout that is not finite, naming the step.
+        logarithm, a state or field of the wrong shape, numbers of samples that differ, a guess or more steps than one
+        where the problem is stationary, or a rollout that is not finite, naming the step.
         """
+        if self.problem.steady and (n_steps != 1 or (u0 is not None and bool(u0.any()))):
+            raise ValueError(
+                "a stationary problem is solved in one step from a guess of zeros: leave out u0 and n_steps"
+            )
         state, parameters = self._inputs(u0, params)
         self.normaliser.check_positive(state, parameters)
         self._warn_outside(parameters)
@@ -137,7 +143,10 @@ class Surrogate(nn.Module):
                 raise ValueError("an evolution problem needs its initial state u0")
             space = params.fields.shape[2:] if self.problem.coefficients else self.problem.grid.shape
             u0 = weight.new_zeros(params.scalars.shape[0], n_channels, *space)
-        return u0, params
+        n, m = len(u0), len(params.scalars)
+        if n != m and min(n, m) != 1:
+            raise ValueError(f"{n} states are given with parameters of {m} samples")
+        return u0.expand(max(n, m), *u0.shape[1:]), params if m == max(n, m) else params.repeat_interleave(n)
 
     def _named(self, params: Mapping[str, float | Tensor], u0: Tensor | None) -> Parameters:
         dim = self.problem.grid.ndim
@@ -145,14 +154,23 @@ class Surrogate(nn.Module):
         expected = {q.name for q in (*scalars, *coefficients)}
         if set(params) != expected:
             raise ValueError(f"parameters {sorted(params)} given, the surrogate takes {sorted(expected)}")
-        fields = [torch.as_tensor(params[q.name], dtype=torch.get_default_dtype()) for q in coefficients]
-        fields = [f[None] if f.ndim == dim else f for f in fields]
-        numbers = [torch.as_tensor(params[q.name], dtype=torch.get_default_dtype()).reshape(-1) for q in scalars]
-        batch = max([1 if u0 is None else len(u0), *(len(t) for t in (*fields, *numbers))])
+        like = self.normaliser.increment_scale
+        given = {name: torch.as_tensor(value, dtype=like.dtype, device=like.device) for name, value in params.items()}
+        numbers = [given[q.name].reshape(-1) for q in scalars]
+        fields = [f[None] if f.ndim == dim else f for f in (given[q.name] for q in coefficients)]
         space = u0.shape[2:] if u0 is not None else fields[0].shape[1:] if fields else self.problem.grid.shape
+        for q, field in zip(coefficients, fields, strict=True):
+            if field.ndim != dim + 1 or field.shape[1:] != space:
+                raise ValueError(
+                    f"{q.name} of shape {tuple(given[q.name].shape)}, expected a field of {tuple(space)} points"
+                )
+        sizes = {len(t) for t in (*numbers, *fields)} - {1}
+        if len(sizes) > 1:
+            raise ValueError(f"parameters are given of different numbers of samples: {sorted(sizes)}")
+        batch = max(sizes, default=1)
         return Parameters(
-            torch.stack([t.expand(batch) for t in numbers], 1) if numbers else torch.zeros(batch, 0),
-            torch.stack([f.expand(batch, *space) for f in fields], 1) if fields else torch.zeros(batch, 0, *space),
+            torch.stack([t.expand(batch) for t in numbers], 1) if numbers else like.new_zeros(batch, 0),
+            torch.stack([f.expand(batch, *space) for f in fields], 1) if fields else like.new_zeros(batch, 0, *space),
         )
 
     def _warn_outside(self, params: Parameters) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from duhamel.fields import Boundary, Grid, Parameters, Problem, State
-from duhamel.operators.base import Operator
+from duhamel.operators.base import Operator, shift_period
 from duhamel.operators.conditioning import Concatenation, Conditioner, Conditioning, Hidden
 from duhamel.operators.pointwise import Pointwise, PointwiseMLP
 from duhamel.operators.stencil import CONVOLUTIONS, TRANSPOSED, ChannelNorm, Prolongation, Stencil
@@ -73,8 +73,7 @@ class UNet(Operator):
         if not widths or min(*widths, n_blocks) < 1:
             raise ValueError(f"width {width}, multipliers {multipliers} and n_blocks {n_blocks} must be positive")
         require_levels(grid, len(widths), least=size // 2 + 1)
-        if all(grid.periodic):
-            self.shift_period = 2 ** (len(widths) - 1)
+        self.shift_period = shift_period(grid, halvings=len(widths) - 1)
         self.conditioning = conditioning.bind(problem)
 
         def blocks(width: int) -> Stage:
@@ -154,8 +153,7 @@ class ClassicUNet(Operator):
         if width < 1 or n_levels < 1:
             raise ValueError(f"width {width} and n_levels {n_levels} must be positive")
         require_levels(grid, n_levels + 1, least=2)
-        if all(b is Boundary.PERIODIC for b in boundary):
-            self.shift_period = 2**n_levels
+        self.shift_period = 0 if faithful else shift_period(grid, halvings=n_levels)
         self.conditioning = conditioning.bind(problem, state=not (faithful and problem.steady))
         widths = [width * 2**level for level in range(n_levels + 1)]
 

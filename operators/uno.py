@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from duhamel.fields import Grid, Parameters, Problem, State, resample
-from duhamel.operators.base import Operator
+from duhamel.operators.base import Operator, shift_period
 from duhamel.operators.conditioning import Concatenation, Conditioner, Conditioning, Hidden
 from duhamel.operators.pointwise import Pointwise, PointwiseMLP
 from duhamel.operators.spectral_conv import SpectralConv
@@ -65,8 +65,7 @@ class UNO(Operator):
         for level, grid in enumerate(self._levels(problem.grid, len(widths))):
             if not 1 <= modes[level][0] <= min(grid.shape):
                 raise ValueError(f"level {level} of shape {grid.shape} would keep {modes[level][0]} modes an axis")
-        if all(problem.grid.periodic):
-            self.shift_period = 2 ** (len(widths) - 1)
+        self.shift_period = shift_period(problem.grid, halvings=len(widths) - 1)
         self.conditioning = conditioning.bind(problem)
         self.lifting = PointwiseMLP(self.conditioning.n_inputs, 2 * width, widths[0])
 
@@ -95,7 +94,7 @@ class UNO(Operator):
         return grids
 
     def forward(self, u: State, params: Parameters) -> State:
-        grids = self._levels(self.problem.grid.with_shape(tuple(u.shape[2:])), len(self.down) + 1)
+        grids = self._levels(self.grid_of(u), len(self.down) + 1)
         v = self.lifting(self.conditioning.encode(u, params))
         skips = []
         for level, down in enumerate(self.down):

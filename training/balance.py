@@ -11,14 +11,14 @@ Terms = dict[str, Float[Tensor, ""]]
 
 
 class FixedWeights(nn.Module):
-    """sum_i w_i L_i; a term without a weight has one of 1."""
+    """sum_i w_i L_i; a term without a weight has one of 1. The loss on data ("data") is absent during a warm-up."""
 
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
         super().__init__()
         self.weights = dict(weights or {})
 
     def forward(self, terms: Terms, generator: torch.Generator) -> Float[Tensor, ""]:
-        if unknown := set(self.weights) - set(terms):
+        if unknown := set(self.weights) - {*terms, "data"}:
             raise ValueError(f"weights for {sorted(unknown)}, the losses are {sorted(terms)}")
         return torch.stack([self.weights.get(name, 1.0) * value for name, value in terms.items()]).sum()
 

@@ -1,4 +1,4 @@
-"""Losses on encoded states, in float32 or better whatever the precision of the operator."""
+"""Losses on encoded states, in float32 or wider: half precision is widened, double precision kept."""
 
 from typing import Protocol, runtime_checkable
 
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from duhamel.fields import Grid
 from duhamel.metrics import errors
+from duhamel.metrics.states import at_least_float32
 
 States = Float[Tensor, "batch time channel *space"]
 
@@ -27,8 +28,8 @@ class RelativeL2:
         self.floor = floor
 
     def __call__(self, prediction: States, target: States, grid: Grid) -> Float[Tensor, ""]:
-        error = (prediction - target).float().square().flatten(1).mean(1).sqrt()
-        norm = target.float().square().flatten(1).mean(1).sqrt()
+        error = at_least_float32(prediction - target).square().flatten(1).mean(1).sqrt()
+        norm = at_least_float32(target).square().flatten(1).mean(1).sqrt()
         return (error / norm.clamp_min(self.floor)).mean()
 
 
@@ -45,11 +46,11 @@ class RelativeSobolev:
         self.order = order
 
     def __call__(self, prediction: States, target: States, grid: Grid) -> Float[Tensor, ""]:
-        return errors.sobolev(prediction.float(), target.float(), grid, order=self.order).mean()
+        return errors.sobolev(prediction, target, grid, order=self.order).mean()
 
 
 class NormalisedMSE:
     """Mean square error of encoded states: every channel counts in units of its own standard deviation."""
 
     def __call__(self, prediction: States, target: States, grid: Grid) -> Float[Tensor, ""]:
-        return torch.mean((prediction - target).float().square())
+        return torch.mean(at_least_float32(prediction - target).square())

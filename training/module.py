@@ -68,6 +68,8 @@ class SurrogateModule(LightningModule):
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.terms = dict(terms or {})
+        if "data" in self.terms:
+            raise ValueError('"data" is the name of the loss on targets: call the term otherwise')
         self.balance = balance or FixedWeights()
         self.warmup = warmup
         if not 0 <= warmup < 1 or ((loss is None or warmup > 0) and not self.terms):

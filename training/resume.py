@@ -82,19 +82,17 @@ class LastCheckpoint(Checkpoint):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         # Lightning saves the loader's place but does not restore it where the scheduler has asked for the loader.
         (self._place,) = checkpoint["loops"]["fit_loop"]["state_dict"].get("combined_loader", [None])
+        self._rows = checkpoint.get("rows")
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": self._rows}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._rows = state_dict["rows"]
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        # Of the best as well: a run may go on from any checkpoint.
+        for log in _metrics_logs(trainer):
+            log.save()
+            checkpoint["rows"] = log.n_rows
 
     def _save(self, trainer: Trainer) -> None:
         if trainer.global_step == self._saved_at:
             return
-        for log in _metrics_logs(trainer):
-            log.save()
-            self._rows = log.n_rows
         trainer.save_checkpoint(self.path, weights_only=False)
         self._saved_at = trainer.global_step
         handler = self._handlers.get(self._requested) if self._requested is not None else None

@@ -90,7 +90,8 @@ def clocked(surrogate: Surrogate, amount: Mapping[str, int], trainer: Trainer, *
     start, used = time.perf_counter(), time.process_time()
     yield
     spent = {"training_seconds": time.perf_counter() - start, "processor_seconds": time.process_time() - used}
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
+    root = trainer.strategy.root_device
+    device = torch.cuda.get_device_name(root) if root.type == "cuda" else platform.machine()
     surrogate.add_cost(
         {
             **amount,

@@ -38,6 +38,8 @@ def one_cycle(
 ) -> LRScheduler:
     """Smith and Topin (2019): up to the optimiser's learning rate over the share `rise`, then down to next to nothing.
 
+    The momentum (Adam's first beta) goes the other way, from 0.95 to 0.85 and back, whatever the optimiser's own.
+
     start: the optimiser's rate over the first one. end: the first rate over the last one.
     """
     return OneCycleLR(

@@ -120,6 +120,15 @@ def test_nothing_to_test_on_is_an_error(family: list[Path]) -> None:
         HDF5DataModule("/absent/*.hdf5", 4)
 
 
+def test_fractions_that_do_not_add_up_are_refused_though_the_parts_have_folders(tmp_path: Path) -> None:
+    """A tenth to train on would have become all of train/."""
+    for part in ("train", "valid", "test"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "a.hdf5").touch()
+    with pytest.raises(ValueError, match="of sum 1"):
+        HDF5DataModule(tmp_path, 4, fractions=(0.1, 0, 0))
+
+
 def test_nothing_to_validate_on_is_an_error(family: list[Path]) -> None:
     with pytest.raises(ValueError, match=r"validation fraction is 0 and .*nu0.1.hdf5 comes with no validation files"):
         module(family, fractions=(0.9, 0, 0.1))

@@ -21,7 +21,10 @@ def published(tmp_path: Path, well_file: Path) -> Callable[..., Path]:
         for folder, n in n_files.items():
             (tmp_path / "set" / "data" / folder).mkdir(parents=True)
             for i in range(n):
-                shutil.copy(well_file, tmp_path / "set" / "data" / folder / f"nu_{i}.hdf5")
+                path = tmp_path / "set" / "data" / folder / f"nu_{i}.hdf5"
+                shutil.copy(well_file, path)
+                with h5py.File(path, "r+") as file:
+                    file.attrs["copy"] = f"{folder} {i}"
         return tmp_path / "set"
 
     return make
@@ -64,6 +67,13 @@ def test_published_folders_are_the_parts(published: Callable[..., Path]) -> None
     assert n_windows(memory.val_dataloader()) == 3 and n_windows(memory.train_dataloader()) == 6
     with pytest.raises(ValueError, match="'held_out' names the data set's own test part"):
         HDF5DataModule(root, 2, fractions=(0.9, 0.1, 0), tests={"held_out": root / "data/test"})
+
+
+def test_a_copy_of_a_training_file_in_the_test_folder_is_refused(published: Callable[..., Path]) -> None:
+    data = published(train=1, valid=1, test=1) / "data"
+    shutil.copy(data / "train" / "nu_0.hdf5", data / "test" / "copy.hdf5")
+    with pytest.raises(ValueError, match=r"test/copy.hdf5 has the content of .*train/nu_0.hdf5"):
+        module(data)
 
 
 @pytest.mark.parametrize(

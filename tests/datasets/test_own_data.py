@@ -122,6 +122,10 @@ def test_stationary_problem_with_a_boolean_coefficient_and_constants(tmp_path: P
         ({"grid": {"x": {"from": 0, "boundary": "wall"}}}, r"needs exactly from, to and boundary"),
         ({"minimum": {"nu": 0}}, r"the mapping bounds \['nu'\]"),
         ({"channels": {"t": {"dataset": "temp", "components": ["a"]}}}, r"an axis 'component' needs one name"),
+        (
+            {"coefficients": {"heat": {"dataset": "temp", "axes": ["sample", "time", "x"]}}},
+            r"coefficients \['heat'\] vary in time; only constant ones are known",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_told(worked: Path, change: dict[str, Any], message: str) -> None:

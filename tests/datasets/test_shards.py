@@ -173,7 +173,9 @@ def test_a_worker_that_outlives_its_run_harms_no_other(tmp_path: Path, reference
     assert make(tmp_path, shard_size=2).read_bytes() == reference.read_bytes()
 
 
-@pytest.mark.parametrize("options", [{"part": 1}, {"parts": 2, "plain": True}, {"shard_size": 3}])
+@pytest.mark.parametrize(
+    "options", [{"part": 1}, {"parts": 2, "plain": True}, {"parts": 2, "overwrite": True}, {"shard_size": 3}]
+)
 def test_impossible_divisions_are_refused(tmp_path: Path, options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"part|shard_size"):
         make(tmp_path, **options)

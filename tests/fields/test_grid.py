@@ -1,5 +1,8 @@
 """Where samples lie."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -82,6 +85,10 @@ def test_a_stride_that_breaks_the_period_is_refused() -> None:
     grid = Grid(shape=(10,), extent=(1.0,), boundary=(Boundary.PERIODIC,), centring=Centring.NODE)
     with pytest.raises(ValueError, match="stride 4 does not divide the 10 points"):
         grid.strided(4)
+    with pytest.raises(ValueError, match="a stride must be positive, got 0"):
+        grid.strided(0)
+    with pytest.raises(ValueError, match="the origin must be finite"):
+        replace(grid, origin=(math.nan,))
 
 
 def test_two_quantities_of_one_name_are_refused() -> None:

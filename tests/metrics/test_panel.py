@@ -73,7 +73,7 @@ def test_figures_are_means_of_the_errors(generator: torch.Generator) -> None:
     drift = metrics.invariant_drift(truth[:, 0], prediction, pde=Mass(), grid=GRID)["mass"]
     expected = {
         "rollout_relative_l2": relative.mean(),
-        "rollout_relative_l2_median": relative.sort().values[1],
+        "rollout_relative_l2_median": relative.sort().values[1:3].mean(),
         "rollout_relative_l2_worst": relative.max(),
         "rollout_relative_l2/velocity": metrics.relative_l2(prediction[:, :, 1:], target[:, :, 1:]).mean(),
         "rollout_nrmse": metrics.nrmse(prediction, target).mean(),

@@ -38,6 +38,8 @@ def test_logarithms_are_refused_where_there_is_none():
         fitted(log=["velocity"])
     with pytest.raises(ValueError, match=r"\['nu'\]; the data hold \['velocity', 'viscosity'\]"):
         fitted(log=["nu"])
+    with pytest.raises(ValueError, match=r"\['pressure'\] of a stationary problem cannot be scaled by its logarithm"):
+        Normaliser.fitted(plane(), plane_statistics(), log=["pressure"])
 
 
 def test_a_unit_output_is_one_root_mean_square_increment():

@@ -145,6 +145,11 @@ def test_any_resolution_gives_the_same_function(generator):
 def test_what_cannot_be_met_exactly_is_refused():
     with pytest.raises(ValueError, match="not neumann"):
         NSM(steady(Boundary.NEUMANN))
+    for problem in (line(), steady(Boundary.DIRICHLET)):
+        with pytest.raises(ValueError, match="pinned fixes the free constant"):
+            NSM(problem, pinned=True)
+    with pytest.raises(ValueError, match="at least 2 functions an axis, got 1"):
+        NSM(line(), time_modes=1)
     with pytest.raises(ValueError, match="31 coefficients cannot be found from 24 samples"):
         problem = steady(Boundary.PERIODIC)
         NSM(problem, width=2, n_layers=1).double()(torch.zeros(1, 1, 24, 24, dtype=torch.float64), source(problem))

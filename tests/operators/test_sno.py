@@ -1,11 +1,12 @@
 """The spectral neural operator: resolutions, periodic shifts, the size of its output."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from duhamel.fields import Boundary, Parameters
+from duhamel.fields import Boundary, Centring, Parameters
 from duhamel.operators import SNO
 from duhamel.operators.sno import functions
 from tests.operators.problems import line, plane
@@ -24,6 +25,19 @@ def test_one_function_at_every_resolution(generator) -> None:
         points.append(out)
     # Every third cell of the finer grid has the coarse one's centre.
     torch.testing.assert_close(points[0], points[1][..., 1::3, 1::3], atol=1e-12, rtol=0)
+
+
+def test_every_second_cell_of_a_circle_gives_every_second_value(generator) -> None:
+    """Samples keep their positions, half a coarse cell off the middle of theirs."""
+    problem = line(32)
+    problem = replace(problem, grid=replace(problem.grid, centring=Centring.CELL))
+    model = SNO(problem, n_modes=8, n_modes_out=9, width=16, n_layers=2).double()
+    strided, (x,) = problem.grid.strided(2), problem.grid.coordinates()
+    u = (torch.sin(2 * math.pi * x) + torch.cos(6 * math.pi * x))[None, None]
+    params = Parameters.none(1, (32,), dtype=torch.float64)
+    params = replace(params, scalars=torch.ones(1, 1, dtype=torch.float64))
+    coarse = model.on(strided)(u[..., ::2], replace(params, fields=params.fields[..., ::2]))
+    torch.testing.assert_close(coarse, model(u, params)[..., ::2], atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("boundary", [Boundary.DIRICHLET, Boundary.NEUMANN])

@@ -109,6 +109,37 @@ def test_wrong_inputs_are_named():
         surrogate.solve(torch.zeros(2, 32), {"viscosity": 0.01})
 
 
+def test_a_stationary_problem_takes_no_guess_and_one_step():
+    """A second step would add the mean solution once more, a guess itself."""
+    given = {"permeability": torch.full((12, 12), 3.0)}
+    for u0, n_steps in ((None, 2), (torch.ones(1, 12, 12), 1)):
+        with pytest.raises(ValueError, match="one step from a guess of zeros"):
+            on_a_plane().solve(u0, given, n_steps)
+
+
+def test_one_state_serves_many_parameters_and_one_set_many_states(generator):
+    surrogate, u0 = on_a_line(), torch.randn(1, 32, generator=generator)
+    together = surrogate.solve(u0, {"viscosity": torch.tensor([0.01, 0.02, 0.03])}).u
+    alone = [surrogate.solve(u0, {"viscosity": nu}).u for nu in (0.01, 0.02, 0.03)]
+    torch.testing.assert_close(together, torch.cat(alone))
+    states = torch.stack([u0, 2 * u0])
+    one = surrogate.solve(states, Parameters(torch.tensor([[0.01]]), torch.zeros(1, 0, 32))).u
+    torch.testing.assert_close(one, surrogate.solve(states, {"viscosity": 0.01}).u)
+
+
+def test_samples_that_do_not_match_and_fields_of_another_shape_are_named(generator):
+    with pytest.raises(ValueError, match="2 states are given with parameters of 3 samples"):
+        on_a_line().solve(torch.zeros(2, 1, 32), {"viscosity": torch.full((3,), 0.01)})
+    for shape in ((), (12,)):
+        with pytest.raises(ValueError, match="permeability of shape"):
+            on_a_plane().solve(None, {"permeability": torch.full(shape, 3.0)})
+
+
+def test_double_precision_reaches_the_parameters():
+    solution = on_a_line().double().solve(torch.zeros(1, 32), {"viscosity": 0.01})
+    assert solution.params.scalars.item() == 0.01
+
+
 def test_a_rollout_that_blows_up_names_its_step():
     surrogate = on_a_line()
     surrogate.normaliser.increment_scale.fill_(1e30)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from duhamel.fields import Boundary, Centring, Grid, Parameters, Problem, Quantity
-from duhamel.operators import ClassicUNet, Unconditioned, UNet
+from duhamel.operators import UNO, ClassicUNet, MgNO, Unconditioned, UNet
 from tests.operators.problems import line
 
 
@@ -46,6 +46,14 @@ def test_any_boundary_and_odd_grids(kind, boundary, generator):
     assert bool(first > 1e-9) or boundary is not Boundary.PERIODIC
     mirrored = model(u.flip(2), params)
     assert mirrored.shape == u.shape and (mirrored - out).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("make", [UNet, ClassicUNet, UNO, MgNO])
+def test_shifts_are_claimed_where_every_level_halves_evenly(make):
+    """66 points halve to 33, whose every second sample is no circle: a stencil sees a seam."""
+    assert make(line(64)).shift_period in (4, 8, 16)
+    assert make(line(66)).shift_period == 0
+    assert make(line(64, boundary=Boundary.NEUMANN)).shift_period == 0
 
 
 def test_the_grid_must_carry_the_levels():

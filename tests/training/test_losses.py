@@ -70,3 +70,14 @@ def test_normalised_mse():
 def test_low_precision_predictions_are_compared_in_float32(loss):
     target = states(torch.sin).float()
     assert loss(target.bfloat16(), target, GRID).dtype is torch.float32
+
+
+@pytest.mark.parametrize("loss", [RelativeL2(), RelativeSobolev(), NormalisedMSE()], ids=lambda x: type(x).__name__)
+def test_double_precision_is_kept(loss):
+    """An error of 1e-9 is no number in float32 beside 1."""
+    target = states(torch.cos) + 2
+    exact = loss((1 + 1e-9) * target, target, GRID)
+    assert exact.dtype is torch.float64
+    assert exact.item() == pytest.approx(
+        1e-18 * target.square().mean().item() if "MSE" in str(loss) else 1e-9, rel=1e-5
+    )

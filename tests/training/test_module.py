@@ -1,6 +1,7 @@
 """The loop end to end on tiny data: it learns, stops, resumes, and tests the best weights."""
 
 import math
+import platform
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from duhamel.training.augmentation import NoAugmentation, SwapAxes
 from duhamel.training.callbacks import moving_average
 from duhamel.training.curriculum import LossGated
 from duhamel.training.losses import RelativeL2
+from duhamel.training.run import clocked
 from duhamel.training.schedules import cosine, one_cycle
+from duhamel.training.terms import PhysicsResidual
 from duhamel.training.unroll import Segments
 from tests.operators.problems import line, moments
 
@@ -147,6 +150,11 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path):
         fit(module(data={"hash": "a", "split": {"seed": 7}}), tmp_path, 2, ckpt_path=tmp_path / "last.ckpt")
 
 
+def test_a_term_that_would_take_the_place_of_the_loss_on_targets_is_refused():
+    with pytest.raises(ValueError, match="is the name of the loss on targets"):
+        module(terms={"data": PhysicsResidual()})
+
+
 def test_the_last_epoch_is_validated_whatever_the_interval(tmp_path: Path):
     run = fit(module(), tmp_path, 3, check_val_every_n_epoch=2)
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["epoch"] == 2
@@ -220,3 +228,15 @@ def test_the_average_is_the_recursion_it_says():
         now = model.weight.detach().clone()
         expected = now if expected is None else share * expected + (1 - share) * now
     torch.testing.assert_close(average.module.weight.detach(), expected)
+
+
+def test_the_card_names_the_device_that_trained(monkeypatch):
+    """Not the GPU that lies idle beside a training on the processor."""
+    surrogate = Surrogate(FNO(PROBLEM, n_modes=4, width=2, n_layers=1), Normaliser(PROBLEM), trained_range={})
+    options = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
+    trainer = lightning.Trainer(accelerator="cpu", max_epochs=1, enable_model_summary=False, **options)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "a GPU")
+    with clocked(surrogate, {"n_trajectories": 1, "n_steps": 1}, trainer, resumed=False):
+        pass
+    assert surrogate.card["data"]["cost"]["device"] == platform.machine()

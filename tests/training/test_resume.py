@@ -15,8 +15,11 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 
+from duhamel.datasets import FreshDataModule
 from duhamel.datasets.loader import window_loader
 from duhamel.datasets.windows import EpochShuffle, Windows
+from duhamel.operators import NSM, Normaliser, Surrogate
+from duhamel.pdes import Poisson
 from duhamel.training import (
     AverageWeights,
     BestModel,
@@ -24,10 +27,14 @@ from duhamel.training import (
     MetricsCSV,
     SealedCheckpoints,
     StopWhenNotFinite,
+    SurrogateModule,
     ValidateAtEnd,
 )
-from duhamel.training.curriculum import LossGated
+from duhamel.training.curriculum import LossGated, OneStep
 from duhamel.training.run import best_checkpoint
+from duhamel.training.schedules import exponential
+from duhamel.training.spectral_residual import PoissonResidual
+from duhamel.training.unroll import Segments
 from tests.training.test_module import loader, module, shifted_waves
 
 ROOT = Path(__file__).parents[2]
@@ -160,6 +167,53 @@ def test_an_interruption_anywhere_changes_nothing(n, validation, accumulated, un
     assert (tmp_path / "last.ckpt").exists() == ((n, validation) not in ((1, False), (2, False)))
     resumed = train(tmp_path, resume=True, accumulate_grad_batches=accumulated)
     assert_equal(result(tmp_path, *resumed), undisturbed[accumulated])
+
+
+def test_a_run_goes_on_from_the_best_checkpoint_too(undisturbed, tmp_path: Path):
+    """It lies between two of `LastCheckpoint`: the rows since the first of them are in metrics.csv and stay there."""
+    with pytest.raises(Killed):
+        train(tmp_path, At(14, kill))
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["global_step"] == 12
+    (tmp_path / "last.ckpt").write_bytes((tmp_path / "best.ckpt").read_bytes())
+    assert_equal(result(tmp_path, *train(tmp_path, resume=True)), undisturbed[1])
+
+
+def trained_on_fresh_samples(folder: Path, *callbacks: lightning.Callback, resume: bool = False) -> None:
+    data = FreshDataModule(Poisson(), shape=[16, 16], dt=0.0, batch_size=2, steps_per_epoch=6, n_validation=1, n_test=1)
+    torch.manual_seed(0)
+    operator = NSM(data.problem, modes=5, width=4, n_layers=1)
+    normaliser = Normaliser.fitted(data.problem, data.statistics, log=[])
+    subject = SurrogateModule(
+        Surrogate(operator, normaliser, trained_range={}),
+        loss=None,
+        terms={"residual": PoissonResidual()},
+        curriculum=OneStep(),
+        unroll=Segments(),
+        optimizer=torch.optim.AdamW,
+        scheduler=exponential,
+        data={"split": data.split},
+    )
+    run = lightning.Trainer(
+        accelerator="cpu",
+        default_root_dir=folder,
+        max_epochs=2,
+        callbacks=[*callbacks, LastCheckpoint(dirpath=str(folder), every_n_steps=2)],
+        plugins=[SealedCheckpoints()],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    run.fit(subject, datamodule=data, ckpt_path=folder / "last.ckpt" if resume else None, weights_only=True)
+
+
+def test_a_training_without_data_goes_on_with_the_samples_of_its_next_step(tmp_path: Path):
+    trained_on_fresh_samples(tmp_path / "whole")
+    with pytest.raises(Killed):
+        trained_on_fresh_samples(tmp_path / "killed", At(9, kill))
+    trained_on_fresh_samples(tmp_path / "killed", resume=True)
+    whole, killed = (torch.load(tmp_path / run / "last.ckpt", weights_only=True) for run in ("whole", "killed"))
+    assert_equal(killed["state_dict"], whole["state_dict"])
 
 
 def test_a_resumed_run_sees_the_rest_of_its_epoch_only(undisturbed, tmp_path: Path):

@@ -1,5 +1,6 @@
 """Residuals by Parseval: zero for solutions, the quadrature's value for all others, gradients everywhere."""
 
+import json
 import math
 
 import pytest
@@ -155,6 +156,13 @@ def test_fresh_batches_depend_on_seed_and_step_alone():
         assert torch.equal(a.u, b.u) and torch.equal(a.params.scalars, b.params.scalars)
     drawn = [batch.u for batch in (*first, *later, *epochs(data(seed=1), 0))]
     assert all(not torch.equal(a, b) for i, a in enumerate(drawn) for b in drawn[:i])
+
+
+def test_fresh_samples_of_another_equation_are_other_data():
+    """A checkpoint made on `split` of one is refused by the other."""
+    thin = FreshDataModule(Burgers(viscosity=Uniform(low=0.01, high=0.01)), shape=[32], dt=0.1, batch_size=3)
+    thick = FreshDataModule(Burgers(viscosity=Uniform(low=0.02, high=0.02)), shape=[32], dt=0.1, batch_size=3)
+    assert json.loads(json.dumps(thin.split)) == thin.split != thick.split
 
 
 def test_what_is_no_neural_spectral_method_in_its_own_units_is_refused():

@@ -115,6 +115,8 @@ def test_fixed_weights(generator):
     assert FixedWeights({"physics": 0.1})(losses, generator).item() == pytest.approx(2.3)
     with pytest.raises(ValueError, match=r"weights for \['cape'\], the losses are \['data', 'physics'\]"):
         FixedWeights({"cape": 1.0})(losses, generator)
+    # As in a warm-up, where the loss on data is left out.
+    assert FixedWeights({"data": 5.0})({"physics": torch.tensor(3.0)}, generator).item() == 3.0
 
 
 def test_relobralo_follows_the_formula_and_favours_what_lags(generator):
