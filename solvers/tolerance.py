@@ -14,7 +14,9 @@ from duhamel.pdes import PDE
 from duhamel.solvers.base import EXACT, Solver, UnresolvedError, reference_solver
 from duhamel.solvers.refinement import reference_trajectory, refined, relative_distance
 
-# Above this tail a solution may owe its spectrum to a step that is too long, not to the grid alone.
+# A spectrum that is not resolved may be due to the step, which is divided by four so many times before the grid is
+# refined; above this tail a finer grid begins with half the step.
+TRIES = 2
 WILD = 1e-2
 
 
@@ -85,11 +87,11 @@ def solve(
                     )
         except UnresolvedError as error:
             said = str(error)
-            # A step too long or a grid too coarse? Shorter steps cost less and come first; twice where it looks wild.
-            wild = not error.tail < WILD
-            if in_time and tries < 1 + wild:
+            # A step too long or a grid too coarse? Shorter steps cost less and come first.
+            if in_time and tries < TRIES:
                 substeps, tries = 4 * substeps, tries + 1
             else:
+                wild = not error.tail < WILD
                 substeps, tries = (2 if in_time and wild else 1) * substeps // 4**tries, 0
                 refine *= 2 if in_space else max_refine + 1
             continue
