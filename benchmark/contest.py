@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Contest:
     threshold: relative L2 of a state at which its horizon ends.
     stability_factor: rollouts of so many times the steps; 0 leaves them out. stability_samples: on so many samples.
     shapes: points an axis of the resolution-transfer matrix. others: distributions out of the trained range, by name.
-    n_others: samples of these two.
+    n_others: samples of these two. others_rtol: tolerance of their truths, null: that of truth.
     """
 
     def __init__(
@@ -54,11 +54,13 @@ class Contest:
         shapes: Sequence[Sequence[int]] = (),
         others: Mapping[str, PDE] | None = None,
         n_others: int = 64,
+        others_rtol: float | None = None,
     ) -> None:
         self.title, self.draw, self.truth, self.contenders = title, draw, truth, contenders
         self.batch_sizes, self.protocol, self.max_load = list(batch_sizes), protocol or Protocol(), max_load
         self.threshold, self.stability_factor, self.stability_samples = threshold, stability_factor, stability_samples
         self.shapes, self.others, self.n_others = shapes, dict(others or {}), n_others
+        self.others_truth = replace(truth, rtol=others_rtol or truth.rtol)
         self.rollouts: Rollouts | None = None
 
     def run(self, console: Console) -> dict[str, Any]:
@@ -180,12 +182,12 @@ class Contest:
         """Surrogates, baselines and the solvers they were held against, at other resolutions and in other ranges."""
         console.print("other resolutions and distributions")
         settings = [entry.setting for entry in entries if not entry.reason]
-        matrix = transfer_matrix(settings, self.draw, self.truth, self.shapes, self.n_others)
+        matrix = transfer_matrix(settings, self.draw, self.others_truth, self.shapes, self.n_others)
         held_against = {name for c in comparisons if c.batch == BEST for name in c.equal_accuracy.against}
         few = {n: r for n, r in runs.items() if r[0].kind != SOLVER or n in held_against}
         medians = {e.setting.name: finite(median(e)) for e in entries if not e.reason}
         few = {n: r for n, r in few.items() if n in medians}
-        return matrix, out_of_range(few, medians, self.draw, self.truth, self.others, self.n_others)
+        return matrix, out_of_range(few, medians, self.draw, self.others_truth, self.others, self.n_others)
 
 
 def _require_names(entries: Sequence[Entry]) -> None:

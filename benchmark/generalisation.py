@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor
@@ -13,7 +14,7 @@ from duhamel.benchmark.uncertainty import quantile
 from duhamel.benchmark.workload import Draw, Truth, Workload
 from duhamel.fields import Grid
 from duhamel.pdes import PDE
-from duhamel.solvers import PointValues
+from duhamel.solvers import PointValues, Solution
 
 
 def transfer_matrix(
@@ -27,7 +28,7 @@ def transfer_matrix(
     cells = []
     for shape in shapes:
         work = draw.at(shape).first(n_samples)
-        exact = truth.solve(work).u[:, 1:]
+        exact = truth.solve(work)
         for setting in settings:
             surrogate = setting.surrogate
             if surrogate is None:
@@ -52,7 +53,7 @@ def transfer_matrix(
             if tuple(shape) != trained:
                 methods["interpolated"] = interpolated
             for method, run in methods.items():
-                error, reason = _median(run, exact)
+                error, reason = median_error(run, exact, truth.margin)
                 cells.append(TransferCell(setting.name, list(trained), list(shape), method, error, reason))
     return cells
 
@@ -82,20 +83,29 @@ def out_of_range(
             )
         work = draw.of(pde).at().first(n_samples)
         try:
-            exact = truth.solve(work).u[:, 1:]
+            exact = truth.solve(work)
         except ValueError as error:
             found += [OutOfRange(name, s, None, in_range[s], f"no truth: {first_failure(error)}") for s in runs]
             continue
         for key, (setting, _) in runs.items():
-            median, reason = _median(lambda s=setting, w=work: predicted(s.build(w), s, w), exact)  # type: ignore[misc]
+            run = partial(_run, setting, work)
+            median, reason = median_error(run, exact, truth.margin)
             found.append(OutOfRange(name, key, median, in_range[key], reason))
     return found
 
 
-def _median(run: Callable[[], States], exact: States) -> tuple[Number, str]:
+def _run(setting: Setting, work: Workload) -> States:
+    return predicted(setting.build(work), setting, work)
+
+
+def median_error(run: Callable[[], States], truth: Solution, margin: float) -> tuple[Number, str]:
+    """No number where the truth is not `margin` times more accurate."""
     try:
-        by_sample = errors(run(), exact)
+        by_sample = errors(run(), truth.u[:, 1:])
     except Exception as error:  # a contender's failure is its result
         return None, first_failure(error)
     median = float(quantile(by_sample.numpy(), 0.5))
+    least = margin * float(truth.estimated_error.max())
+    if median < least:
+        return None, f"within {least:.1e}, {margin:g} times the truth's own error: lower others_rtol"
     return finite(median), "" if math.isfinite(median) else "not finite in at least half of the samples"

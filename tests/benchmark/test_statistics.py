@@ -10,13 +10,15 @@ from duhamel.benchmark import fixed_costs
 from duhamel.benchmark.comparison import Measured, compare
 from duhamel.benchmark.contenders import SURROGATE, SavedSurrogate, Setting
 from duhamel.benchmark.front import Point, error_at, seconds_at
+from duhamel.benchmark.generalisation import median_error
 from duhamel.benchmark.records import Entry, over_seeds
 from duhamel.benchmark.result import Comparison as Compared
 from duhamel.benchmark.result import Cost, Document, FixedCost, Ratio, Result, SettingResult, TruthRecord
 from duhamel.benchmark.verdict import verdict
 from duhamel.benchmark.workload import Draw
 from duhamel.pdes import Burgers, Darcy, Poisson
-from duhamel.solvers import AdaptiveETDRK4
+from duhamel.solvers import AdaptiveETDRK4, Solution
+from duhamel.solvers.tolerance import Cost as SolveCost
 
 
 def test_beside_an_error_of_zero_the_attainable_neighbour_bounds():
@@ -110,3 +112,11 @@ def test_files_of_other_distributions_hold_other_samples():
     loud, quiet = ({"device": device, "pde": {"sigma": s}} for device, s in (("cpu", 2.0), ("cpu", 1.0)))
     assert document(0.1, loud).samples != document(0.1, quiet).samples
     assert document(0.1, loud).samples == document(0.1, {**loud, "device": "cuda"}).samples
+
+
+def test_a_truth_judges_nobody_who_comes_near_it():
+    u = torch.ones(2, 3, 1, 4, dtype=torch.float64)
+    truth = Solution(u, torch.tensor([1e-5, 1e-3], dtype=torch.float64), SolveCost((4,), 1, 3, 0.0))
+    assert median_error(lambda: 1.02 * u[:, 1:], truth, 10.0) == (pytest.approx(0.02), "")
+    error, reason = median_error(lambda: 1.005 * u[:, 1:], truth, 10.0)
+    assert error is None and "10 times the truth's own error" in reason
