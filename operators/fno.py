@@ -48,7 +48,8 @@ class FNO(Operator):
 
     Inputs are the state, the coefficient fields, whatever `conditioning` makes of the numbers among the parameters (a
     constant channel each, unless it says otherwise), and, with `position`, the coordinates scaled to [0, 1] (which
-    gives up translation equivariance: leave it off on periodic domains).
+    gives up translation equivariance: leave it off on periodic domains, unless the equation itself depends on the
+    place, as through a force that stands still, which no operator without positions can learn).
 
     n_modes: total kept frequencies per axis; one number serves every axis. width: channels of the blocks.
     mlp_expansion: hidden width of the pointwise network in a block over `width`, 0 for none.
