@@ -132,7 +132,7 @@ def trained_flow(
             return float(torch.stack([flow.loss(*batch(part, dice), dice) for part in parts]).mean())
 
         steps = n_epochs * -(-(n_simulations - held_out) // batch_size)
-        optimizer = torch.optim.AdamW(flow.parameters(), lr=rate)
+        optimizer = torch.optim.AdamW(flow.parameters(), lr=rate, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.05)
         kept = flow.state_dict()
         for _ in range(n_epochs):
