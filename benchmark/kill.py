@@ -167,8 +167,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for the runs, else a temporary one")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    importlib.import_module("train")
-    importlib.import_module("lightning.pytorch.callbacks")
+    for module in ("train", "lightning.pytorch.callbacks", "duhamel.datasets.datamodule", "torch.utils.tensorboard"):
+        importlib.import_module(module)
     names = [options.scenario] if options.scenario else list(SCENARIOS)
     rng = random.Random(options.seed)
     table = Table("scenario", "kills", *PHASES, "runs", "equal to the bit", title=f"SIGKILL, seed {options.seed}")

@@ -39,9 +39,9 @@ def unchecked() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _slow_tests_go_unchecked(request: pytest.FixtureRequest) -> None:
-    """Whole trainings and studies call what other tests check, a thousand times over."""
-    if request.node.get_closest_marker("slow"):
+def _many_calls_go_unchecked(request: pytest.FixtureRequest) -> None:
+    """Whole trainings, long integrations and chains call what other tests check, a thousand times over."""
+    if request.node.get_closest_marker("slow") or request.path.parent.name in {"verification", "inverse", "benchmark"}:
         request.getfixturevalue("unchecked")
 
 

@@ -46,7 +46,7 @@ def problem(n_sensors: int, seed: int = 0, level: float = NOISE) -> tuple[Invers
     ("method", "tolerance"),
     [
         (lambda p, g: database_posterior(p, g, n_entries=20000), 0.25),
-        (lambda p, g: neural_posterior(p, g, n_simulations=4000, n_epochs=60, width=32, transforms=3), 0.35),
+        (lambda p, g: neural_posterior(p, g, n_simulations=4000, n_epochs=25, width=32, transforms=3), 0.35),
         (lambda p, g: ensemble_posterior(p, g, n_members=2000), 0.1),
         (lambda p, g: laplace_posterior(p, g, n_draws=4000), 0.1),
         (lambda p, g: pcn_posterior(p, g, n_draws=200, n_burn=20), 0.1),

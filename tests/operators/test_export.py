@@ -21,7 +21,7 @@ def surrogate(kind: str) -> Surrogate:
         operator = FNO(line(), n_modes=8, width=8, n_layers=2)
         return Surrogate(operator, Normaliser.fitted(line(), line_statistics()), trained_range={})
     problem = plane() if kind == "plane" else line(boundary=Boundary.DIRICHLET)
-    operator = FNO(problem, n_modes=8, width=8, n_layers=2, position=True, padding=0.25)
+    operator = FNO(problem, n_modes=8, width=8, n_layers=1, position=True, padding=0.25)
     statistics = plane_statistics() if kind == "plane" else line_statistics()
     return Surrogate(operator, Normaliser.fitted(problem, statistics), trained_range={})
 

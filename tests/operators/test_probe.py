@@ -23,7 +23,7 @@ from duhamel.operators.probed import circle
 # Small ones; an operator without an entry is probed with its defaults.
 SMALL = {
     "FNO": {"n_modes": 8, "width": 6, "n_layers": 2},
-    "NeuralopFNO": {"n_modes": 8, "hidden_channels": 8, "n_layers": 2},
+    "NeuralopFNO": {"n_modes": 8, "hidden_channels": 8, "n_layers": 1},
     "MgNO": {"width": 4, "n_layers": 2},
     "UNet": {"width": 4, "n_blocks": 1},
     "ClassicUNet": {"width": 4, "n_levels": 2},
@@ -34,7 +34,7 @@ SMALL = {
     "LowRankNO": {"width": 4, "n_layers": 2, "rank": 2, "n_frequencies": 2},
     "GraphKernelNO": {"width": 4, "n_layers": 2, "hidden": 8},
     "PODRegression": {"rank": 4},
-    "NSM": {"modes": 9, "time_modes": 4, "width": 6, "n_layers": 2},
+    "NSM": {"modes": 9, "time_modes": 4, "width": 6, "n_layers": 1},
 }
 
 
