@@ -17,7 +17,7 @@ from duhamel.metrics import Panel
 from duhamel.operators import Surrogate
 from duhamel.pdes import EQUATIONS
 from duhamel.training.augmentation import Augmentation, NoAugmentation
-from duhamel.training.balance import FixedWeights
+from duhamel.training.balance import FixedWeights, ReLoBRaLo
 from duhamel.training.curriculum import Curriculum
 from duhamel.training.losses import Loss
 from duhamel.training.processes import gathered_panel, shared_loss
@@ -77,6 +77,10 @@ class SurrogateModule(LightningModule):
                 f"warmup lies in [0, 1), got {warmup}; where the loss on targets is absent, then or always, there must "
                 f"be training/terms, got {sorted(self.terms)}"
             )
+        if warmup > 0 and isinstance(self.balance, ReLoBRaLo):
+            raise ValueError(f"ReLoBRaLo compares all losses from the first step on: no warmup, got {warmup}")
+        if noise > 0 and loss is None:
+            raise ValueError(f"noise {noise} is of the states that the loss on targets starts from, and there is none")
         self.augmentation = augmentation or NoAugmentation()
         self.noise = noise
         self.checkpoint = checkpoint

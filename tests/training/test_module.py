@@ -17,6 +17,7 @@ from duhamel.operators import FNO, Normaliser, Surrogate
 from duhamel.operators.card import trained_range
 from duhamel.training import AverageWeights, StopWhenNotFinite, SurrogateModule, ValidateAtEnd
 from duhamel.training.augmentation import NoAugmentation, SwapAxes
+from duhamel.training.balance import ReLoBRaLo
 from duhamel.training.callbacks import moving_average
 from duhamel.training.curriculum import LossGated
 from duhamel.training.losses import RelativeL2
@@ -240,3 +241,20 @@ def test_the_card_names_the_device_that_trained(monkeypatch):
     with clocked(surrogate, {"n_trajectories": 1, "n_steps": 1}, trainer, resumed=False):
         pass
     assert surrogate.card["data"]["cost"]["device"] == platform.machine()
+
+
+def test_options_that_could_not_act_are_refused():
+    with pytest.raises(ValueError, match="ReLoBRaLo compares all losses from the first step on: no warmup, got 0.1"):
+        module(terms={"physics": PhysicsResidual()}, balance=ReLoBRaLo(2), warmup=0.1)
+    given = module(terms={"physics": PhysicsResidual()})
+    with pytest.raises(ValueError, match="noise 0.1 is of the states"):
+        SurrogateModule(
+            given.surrogate,
+            loss=None,
+            curriculum=given.curriculum,
+            unroll=given.unroll,
+            optimizer=given.optimizer,
+            scheduler=given.scheduler,
+            terms=given.terms,
+            noise=0.1,
+        )
