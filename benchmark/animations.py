@@ -100,10 +100,10 @@ def _panels(shown: Shown) -> Mapping[str, Float[ndarray, "time x y"]]:
 
 
 def _title(name: str) -> str:
-    """Without knobs after the first: two panels share the width of a phone. The pointer shows the whole name."""
+    """Of the knobs the first and the precision: two panels share the width of a phone. The pointer shows all."""
     words = name.split()
     knobs = [w for w in words if "=" in w]
-    return " ".join(w for w in words if w not in knobs[1:])
+    return " ".join(w.removeprefix("dtype=") for w in words if w not in knobs[1:] or w.startswith("dtype="))
 
 
 def _bar(difference: bool, y: float) -> dict[str, object]:

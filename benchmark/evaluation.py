@@ -84,9 +84,11 @@ def features(work: Workload) -> dict[str, Float[Tensor, " batch"]]:
 
 
 def bins(by_sample: Float[Tensor, " batch"], work: Workload) -> list[Bin]:
-    """Median error in each quarter of the samples, by each parameter."""
+    """Median error in each quarter of the samples, by each parameter that varies."""
     found = []
     for name, values in features(work).items():
+        if bool((values == values[0]).all()):
+            continue
         for rows in values.argsort().chunk(N_BINS):
             low, high = float(values[rows].min()), float(values[rows].max())
             found.append(Bin(name, low, high, len(rows), finite(float(quantile(by_sample[rows].numpy(), 0.5)))))

@@ -9,6 +9,7 @@ import torch
 from duhamel.benchmark import fixed_costs
 from duhamel.benchmark.comparison import Measured, compare
 from duhamel.benchmark.contenders import SURROGATE, SavedSurrogate, Setting
+from duhamel.benchmark.evaluation import bins
 from duhamel.benchmark.front import Point, error_at, seconds_at
 from duhamel.benchmark.generalisation import median_error
 from duhamel.benchmark.records import Entry, over_seeds
@@ -120,3 +121,12 @@ def test_a_truth_judges_nobody_who_comes_near_it():
     assert median_error(lambda: 1.02 * u[:, 1:], truth, 10.0) == (pytest.approx(0.02), "")
     error, reason = median_error(lambda: 1.005 * u[:, 1:], truth, 10.0)
     assert error is None and "10 times the truth's own error" in reason
+
+
+def test_errors_are_told_apart_by_what_varies():
+    draw = Draw(pde=Burgers(), shape=[16], dt=0.1, n_steps=1, n_samples=8)
+    errors = torch.arange(8, dtype=torch.float64)
+    assert len(bins(errors, draw.at())) == 4
+    work = draw.at()
+    same = replace(work, params=replace(work.params, scalars=torch.full_like(work.params.scalars, 0.01)))
+    assert bins(errors, same) == []
