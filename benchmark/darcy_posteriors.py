@@ -209,7 +209,7 @@ def main() -> None:
     )
     parser.add_argument("--surrogate", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--draws", type=int, default=600, help="of each of the reference's 64 chains")
+    parser.add_argument("--draws", type=int, default=2000, help="of each of the reference's 64 chains")
     parser.add_argument("--out", type=Path, default=None, help="a JSON file for all numbers")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
