@@ -29,8 +29,8 @@ def write_figures(
     """One PNG for each inferred field, one for all numbers, one of traces; returns their paths.
 
     name: what file names begin with; the method's where none is given.
-    A result that failed a gate has its mean drawn, and no band. Positive fields that span a decade have logarithmic
-    scales.
+    A result that failed a gate has its mean drawn, neither band nor deviation. Positive fields that span a decade have
+    logarithmic scales.
     """
     stem = name or found.method.split(",")[0].replace(" ", "_")
     written = []
@@ -57,7 +57,7 @@ def _field(problem: InverseProblem, found: Posterior, name: str, truth: Tensor |
     low, high = min(float(u.min()) for u in alike.values()), max(float(u.max()) for u in alike.values())
     norm: Normalize = LogNorm(low, high) if high > 10 * low > 0 else Normalize(low, high)
     panels = {title: (u, norm) for title, u in alike.items()}
-    if len(found.draws) > 1:
+    if len(found.draws) > 1 and found.passed:
         panels["standard deviation"] = found.std(field), Normalize()
     n = len(panels) + 1 if grid.ndim > 1 else 1
     figure, axes = plt.subplots(1, n, figsize=(4.2 * n if n > 1 else 8, 3.8), squeeze=False, layout="constrained")

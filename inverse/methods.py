@@ -194,8 +194,10 @@ def automatic(
     """What the gap of misfits over `n_gate` draws of the surrogate's posterior allows.
 
     Its standard deviation below 1: importance weights. Below 2, and budget for a chain: delayed acceptance. Above, or
-    too little budget: the adapted posterior.
+    too little budget: the adapted posterior. Raises ValueError where the gate leaves less than as much to correct with.
     """
+    if n_reference < 2 * n_gate:
+        raise ValueError(f"n_reference {n_reference} must be at least twice n_gate {n_gate}, which the choice costs")
     coarse, fine = problem.by_surrogate, problem.by_reference
     with spending(problem.solves) as spent:
         chain = pcn_posterior(problem, generator)

@@ -162,3 +162,9 @@ def test_a_count_that_one_seed_did_not_reach_has_no_finite_mean() -> None:
     rows = [{"method": "MAP", "evaluations": 3}, {"method": "MAP", "evaluations": None}]
     assert means(rows)[0]["evaluations"] == math.inf
     assert means(rows[:1])[0]["evaluations"] == 3
+
+
+def test_a_choice_of_method_must_leave_a_budget(generator) -> None:
+    posed, _ = problem(6)
+    with pytest.raises(ValueError, match="n_reference 60 must be at least twice n_gate 50"):
+        single_calls.automatic(replace(posed, surrogate=posed.reference), generator, n_reference=60)
