@@ -17,6 +17,9 @@ from duhamel.inverse.observation import Points
 from duhamel.inverse.posterior import Functional, Posterior
 from duhamel.inverse.problem import InverseProblem
 
+# What a logarithmic scale shows below the largest value.
+DEPTH = 1e4
+
 
 def write_figures(
     folder: Path,
@@ -30,7 +33,7 @@ def write_figures(
 
     name: what file names begin with; the method's where none is given.
     A result that failed a gate has its mean drawn, neither band nor deviation. Positive fields that span a decade have
-    logarithmic scales.
+    logarithmic scales, of four decades at most.
     """
     stem = name or found.method.split(",")[0].replace(" ", "_")
     written = []
@@ -55,7 +58,7 @@ def _field(problem: InverseProblem, found: Posterior, name: str, truth: Tensor |
     exact = None if truth is None else field(truth)[0]
     alike = {title: u for title, u in (("truth", exact), ("mean", found.mean(field))) if u is not None}
     low, high = min(float(u.min()) for u in alike.values()), max(float(u.max()) for u in alike.values())
-    norm: Normalize = LogNorm(low, high) if high > 10 * low > 0 else Normalize(low, high)
+    norm: Normalize = LogNorm(max(low, high / DEPTH), high) if high > 10 * low > 0 else Normalize(low, high)
     panels = {title: (u, norm) for title, u in alike.items()}
     if len(found.draws) > 1 and found.passed:
         panels["standard deviation"] = found.std(field), Normalize()
@@ -67,7 +70,9 @@ def _field(problem: InverseProblem, found: Posterior, name: str, truth: Tensor |
             _sensors(axis, problem)
     cut = axes[0][-1]
     _cut(cut, grid, found, field, exact)
-    cut.set(xlabel="x", ylabel=name, yscale="log" if isinstance(norm, LogNorm) else "linear")
+    cut.set(xlabel="x", ylabel=name)
+    if isinstance(norm, LogNorm):
+        cut.set(yscale="log", ylim=(norm.vmin, None))
     figure.suptitle(f"{name}: {_claim(found)}")
     return figure
 
@@ -122,8 +127,9 @@ def _numbers(problem: InverseProblem, found: Posterior, names: list[str], truth:
             axis.hist(values[name], bins=40, density=True, weights=found.draw_weights, label="posterior")
             axis.set_ylabel("density")
         else:
-            axis.axvline(float(values[name]), label="mode")
-            axis.set_yticks([])
+            mode = float(values[name])
+            axis.axvline(mode, label="mode")
+            axis.set(yticks=[], xlim=sorted((0.5 * mode, 1.5 * mode)) if mode else None)
         if true is not None:
             axis.axvline(float(true[name]), color="k", linestyle="--", label="truth")
         axis.set_xlabel(name)
