@@ -45,7 +45,7 @@ wheel: $(STAMP) ## build the wheel, install it elsewhere, look inside
 	$(BIN)/pytest tests/test_packaging.py
 
 unit: $(STAMP) ## all other tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest --ignore=tests/test_packaging.py --numprocesses=auto --dist=loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --ignore=tests/test_packaging.py --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 quickstart: $(STAMP) data/burgers.hdf5 ## data from the reference solver, train, evaluate, compare with the solver
 	$(BIN)/python train.py +experiment=burgers_fno

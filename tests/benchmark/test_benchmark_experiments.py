@@ -107,7 +107,7 @@ def test_navier_stokes(tmp_path, monkeypatch):
     draw = Draw(pde=NavierStokes(), shape=[16, 16], dt=1.0, n_steps=2, n_samples=3)
     work = draw.at()
     surrogate(FNO(work.problem, n_modes=4, width=4, n_layers=1), work).save(tmp_path / "s.safetensors")
-    easy = ["~benchmark.others.thin"]
+    easy = ["~benchmark.others.thin", "~benchmark.contenders.etdrk4_all_points"]
     for where in ("draw.pde", "others.loud"):
         easy += [f"benchmark.{where}.{x}" for x in ("viscosity.low=0.02", "viscosity.high=0.02", "initial.n_modes=2")]
     result = run(
