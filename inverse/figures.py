@@ -58,10 +58,12 @@ def _field(problem: InverseProblem, found: Posterior, name: str, truth: Tensor |
     exact = None if truth is None else field(truth)[0]
     alike = {title: u for title, u in (("truth", exact), ("mean", found.mean(field))) if u is not None}
     low, high = min(float(u.min()) for u in alike.values()), max(float(u.max()) for u in alike.values())
-    norm: Normalize = LogNorm(max(low, high / DEPTH), high) if high > 10 * low > 0 else Normalize(low, high)
+    log = high > 10 * low > 0
+    norm = _norm(low, high, log=log)
     panels = {title: (u, norm) for title, u in alike.items()}
     if len(found.draws) > 1 and found.passed:
-        panels["standard deviation"] = found.std(field), Normalize()
+        spread = found.std(field)
+        panels["standard deviation"] = spread, _norm(float(spread.min()), float(spread.max()), log=log)
     n = len(panels) + 1 if grid.ndim > 1 else 1
     figure, axes = plt.subplots(1, n, figsize=(4.2 * n if n > 1 else 8, 3.8), squeeze=False, layout="constrained")
     if grid.ndim > 1:
@@ -71,10 +73,14 @@ def _field(problem: InverseProblem, found: Posterior, name: str, truth: Tensor |
     cut = axes[0][-1]
     _cut(cut, grid, found, field, exact)
     cut.set(xlabel="x", ylabel=name)
-    if isinstance(norm, LogNorm):
+    if log:
         cut.set(yscale="log", ylim=(norm.vmin, None))
     figure.suptitle(f"{name}: {_claim(found)}")
     return figure
+
+
+def _norm(low: float, high: float, *, log: bool) -> Normalize:
+    return LogNorm(max(low, high / DEPTH), high) if log and high > 0 else Normalize(low, high)
 
 
 def _claim(found: Posterior) -> str:
@@ -141,7 +147,8 @@ def _numbers(problem: InverseProblem, found: Posterior, names: list[str], truth:
 def _trace(found: Posterior) -> plt.Figure:
     figure, axis = plt.subplots(figsize=(8, 3), layout="constrained")
     axis.plot(found.samples[:4, :, 0].T, linewidth=0.7)
-    axis.set(xlabel="draw", ylabel="$z_1$", title=f"{found.method}: first coordinate of up to four chains")
+    axis.set(xlabel="draw", ylabel="$z_1$ of up to four chains")
+    axis.set_title(found.method, fontsize="medium")
     return figure
 
 
