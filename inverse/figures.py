@@ -135,9 +135,12 @@ def _numbers(problem: InverseProblem, found: Posterior, names: list[str], truth:
         else:
             mode = float(values[name])
             axis.axvline(mode, label="mode")
-            axis.set(yticks=[], xlim=sorted((0.5 * mode, 1.5 * mode)) if mode else None)
+            axis.set_yticks([])
+            axis.update_datalim([(0.5 * mode, 0), (1.5 * mode, 1)])
         if true is not None:
             axis.axvline(float(true[name]), color="k", linestyle="--", label="truth")
+            axis.update_datalim([(float(true[name]), 0)])
+        axis.autoscale_view()
         axis.set_xlabel(name)
         axis.legend()
     figure.suptitle(_claim(found))
