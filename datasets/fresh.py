@@ -20,7 +20,8 @@ RANGE_SAMPLES = 256
 class FreshDataModule(lightning.LightningDataModule):
     """Initial states and parameters of an equation, without a solution to train on.
 
-    Each step of the training sees a batch of its own, a function of seed and step. Validation and test are solved by
+    Each step of the training sees a batch of its own, a function of seed and step; of several processes each takes its
+    share of it. Validation and test are solved by
     the reference solver: they judge, nothing is fitted to them.
 
     shape, dt: of the grid and of the propagator (0: stationary).
@@ -88,7 +89,12 @@ class FreshDataModule(lightning.LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader[Trajectory]:
-        drawn = _Fresh(self.pde, self.grid, self.dt, batch_size=self.batch_size, seed=self._seed(TRAIN))
+        rank, n_processes = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        if n_processes > self.batch_size:
+            raise ValueError(f"batch_size {self.batch_size} is less than the {n_processes} processes that share it")
+        n = self.batch_size
+        share = slice(rank * n // n_processes, (rank + 1) * n // n_processes)
+        drawn = _Fresh(self.pde, self.grid, self.dt, batch_size=n, share=share, seed=self._seed(TRAIN))
         return _Loader(drawn, batch_size=None, sampler=_Steps(self.steps_per_epoch))
 
     def val_dataloader(self) -> DataLoader[Trajectory]:
@@ -110,10 +116,10 @@ class FreshDataModule(lightning.LightningDataModule):
 
 
 class _Fresh(Dataset[Trajectory]):
-    """Batch i: initial states and parameters, no solution."""
+    """A share of batch i: initial states and parameters, no solution."""
 
-    def __init__(self, pde: PDE, grid: Grid, dt: float, *, batch_size: int, seed: int) -> None:
-        self.pde, self.grid, self.dt, self.batch_size, self.seed = pde, grid, dt, batch_size, seed
+    def __init__(self, pde: PDE, grid: Grid, dt: float, *, batch_size: int, share: slice, seed: int) -> None:
+        self.pde, self.grid, self.dt, self.batch_size, self.share, self.seed = pde, grid, dt, batch_size, share, seed
 
     def __getitem__(self, step: int) -> Trajectory:
         generator = torch.Generator().manual_seed(
@@ -121,7 +127,8 @@ class _Fresh(Dataset[Trajectory]):
         )
         u0 = self.pde.sample_initial(self.grid, self.batch_size, generator)
         params: Parameters = self.pde.sample_params(self.grid, self.batch_size, generator)
-        return Trajectory(u0[:, None].float(), params.to(torch.float32), self.grid, self.dt)
+        u, mine = u0[self.share, None].float(), params[self.share].to(torch.float32)
+        return Trajectory(u, mine, self.grid, self.dt)
 
 
 class _Steps(Sampler[int]):

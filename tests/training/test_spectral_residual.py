@@ -2,6 +2,7 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -156,6 +157,20 @@ def test_fresh_batches_depend_on_seed_and_step_alone():
         assert torch.equal(a.u, b.u) and torch.equal(a.params.scalars, b.params.scalars)
     drawn = [batch.u for batch in (*first, *later, *epochs(data(seed=1), 0))]
     assert all(not torch.equal(a, b) for i, a in enumerate(drawn) for b in drawn[:i])
+
+
+def test_several_processes_share_each_fresh_batch():
+    def first(rank: int, n_processes: int) -> Trajectory:
+        module = data()
+        module.trainer = SimpleNamespace(global_rank=rank, world_size=n_processes)
+        return next(iter(module.train_dataloader()))
+
+    whole, parts = first(0, 1), [first(rank, 2) for rank in (0, 1)]
+    assert [len(part.u) for part in parts] == [1, 2]
+    assert torch.equal(torch.cat([part.u for part in parts]), whole.u)
+    assert torch.equal(torch.cat([part.params.scalars for part in parts]), whole.params.scalars)
+    with pytest.raises(ValueError, match="batch_size 3 is less than the 4 processes"):
+        first(0, 4)
 
 
 def test_fresh_samples_of_another_equation_are_other_data():
