@@ -5,8 +5,8 @@ STAMP := .venv/installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.NOTPARALLEL:
-.PHONY: help install test lint types licences audit doctest wheel unit quickstart lock
+.PHONY: help install test lint types licences audit unit quickstart lock
+MAKEFLAGS += --jobs=2
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -21,8 +21,8 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/pip check
 	@touch $@
 
-# The largest suite comes last, so that its closing line is the last one printed.
-test: lint types licences audit doctest wheel unit ## everything CI runs
+# The tests come last: their closing line is the last one printed. Types are checked beside them.
+test: lint types licences audit unit ## everything CI runs
 
 lint: $(STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -38,14 +38,8 @@ licences: $(STAMP) ## of all dependencies; fails at one that is not allowed
 audit: $(STAMP) ## known vulnerabilities of what requirements.lock names; says so where no service could be asked
 	@$(BIN)/python .ci/supply_chain.py audit
 
-doctest: $(STAMP) ## examples in docstrings
-	$(BIN)/pytest --doctest-modules src/duhamel
-
-wheel: $(STAMP) ## build the wheel, install it elsewhere, look inside
-	$(BIN)/pytest tests/test_packaging.py
-
-unit: $(STAMP) ## all other tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest --ignore=tests/test_packaging.py --numprocesses=auto --dist=loadfile --no-loadscope-reorder
+unit: $(STAMP) ## tests, and the examples in docstrings
+	OMP_NUM_THREADS=1 $(BIN)/pytest --doctest-modules src/duhamel tests --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 quickstart: $(STAMP) data/burgers.hdf5 ## data from the reference solver, train, evaluate, compare with the solver
 	$(BIN)/python train.py +experiment=burgers_fno

@@ -1,6 +1,5 @@
 """What a user gets for a mistake: one message that names it, exit status 1, and no traceback unless asked for."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 from filelock import FileLock
 
 import train
+from duhamel.benchmark import forked
 from duhamel.command_line import message
 from duhamel.datasets import generate, handles
 from duhamel.training import Forgiving, MetricsCSV, SealedCheckpoints
@@ -74,13 +74,12 @@ def test_a_wrong_choice_is_named(mistake, answer, data, said):
     assert answer in said(f"dataset.path={data}", mistake)
 
 
-def test_debug_shows_the_traceback(data, tmp_path: Path):
-    command = [sys.executable, "train.py", "+experiment=advection_fno", "dataset.path=nowhere.hdf5", "debug=true"]
-    done = subprocess.run(
-        [*command, f"hydra.run.dir={tmp_path}"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert "Traceback" in done.stderr and "nowhere.hdf5: no such file" in done.stderr
+def test_debug_shows_the_traceback(data, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    wrong = ["+experiment=advection_fno", "dataset.path=nowhere.hdf5", "debug=true", f"hydra.run.dir={tmp_path}"]
+    assert forked.finished(forked.started(wrong, tmp_path / "said.txt")) == 1
+    said = (tmp_path / "said.txt").read_text()
+    assert "Traceback" in said and "nowhere.hdf5: no such file" in said
 
 
 @pytest.mark.parametrize(
