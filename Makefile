@@ -38,8 +38,9 @@ licences: $(STAMP) ## of all dependencies; fails at one that is not allowed
 audit: $(STAMP) ## known vulnerabilities of what requirements.lock names; says so where no service could be asked
 	@$(BIN)/python .ci/supply_chain.py audit
 
+# The longest files first, so that no worker ends long after the other.
 unit: $(STAMP) ## tests, and the examples in docstrings
-	OMP_NUM_THREADS=1 $(BIN)/pytest --doctest-modules src/duhamel tests --numprocesses=auto --dist=loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest --doctest-modules tests/training tests src/duhamel --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 quickstart: $(STAMP) data/burgers.hdf5 ## data from the reference solver, train, evaluate, compare with the solver
 	$(BIN)/python train.py +experiment=burgers_fno

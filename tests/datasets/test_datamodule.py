@@ -146,6 +146,7 @@ def _read(batches: object) -> None:
         pass
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_what_is_not_finite_in_evaluation_is_refused_by_name(family: list[Path], num_workers: int) -> None:
     bad = module(family).split["validation"][1]

@@ -19,6 +19,8 @@ from duhamel.fields import Grid, Parameters
 from duhamel.pdes import EQUATIONS, PDE, Advection, Burgers, Darcy
 from duhamel.solvers import estimated_error, reference_trajectory
 
+pytestmark = pytest.mark.usefixtures("unchecked")  # solvers take thousands of steps
+
 SMALL = {"n_samples": 5, "dt": 0.05, "n_steps": 3, "refine": 8, "substeps": 16, "seed": 1, "batch_size": 5}
 
 

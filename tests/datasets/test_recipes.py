@@ -11,6 +11,8 @@ from omegaconf import DictConfig
 from duhamel.datasets.formats import open_source
 from duhamel.datasets.generate import generate, recipe_of
 
+pytestmark = pytest.mark.usefixtures("unchecked")  # solvers take thousands of steps
+
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(path.stem for path in (ROOT / "conf" / "recipe").glob("*.yaml"))
 # Points an axis, by the number of axes; states are cheap, so the first two.

@@ -61,7 +61,7 @@ def test_two_processes_average_the_gradients_of_their_halves(tmp_path: Path):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    multiprocessing.spawn(_gradients_of_half, (port, str(tmp_path)), nprocs=2)
+    multiprocessing.start_processes(_gradients_of_half, (port, str(tmp_path)), nprocs=2, start_method="fork")
     model, u, params = model_and_inputs()
     model(u, params).square().mean().backward()
     for rank in range(2):

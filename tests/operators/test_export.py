@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 def surrogate(kind: str) -> Surrogate:
     torch.manual_seed(0)
     if kind == "line":
-        operator = FNO(line(), n_modes=8, width=8, n_layers=2)
+        operator = FNO(line(), n_modes=8, width=8, n_layers=1)
         return Surrogate(operator, Normaliser.fitted(line(), line_statistics()), trained_range={})
     problem = plane() if kind == "plane" else line(boundary=Boundary.DIRICHLET)
     operator = FNO(problem, n_modes=8, width=8, n_layers=1, position=True, padding=0.25)

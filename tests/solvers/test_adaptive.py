@@ -12,6 +12,8 @@ from duhamel.solvers import AdaptiveETDRK4, UnresolvedError, adaptive_error, ref
 from duhamel.solvers.adaptive import STABLE
 from duhamel.solvers.etdrk import etdrk4_coefficients
 
+pytestmark = pytest.mark.usefixtures("unchecked")  # solvers take thousands of steps
+
 PDE = Burgers(initial=PickedWaves())
 GRID = PDE.grid((256,))
 

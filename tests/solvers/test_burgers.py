@@ -11,6 +11,8 @@ from duhamel.fields import Boundary, Centring, Grid, Parameters, rollout
 from duhamel.pdes import Burgers
 from duhamel.solvers import ETDRK4, reference_solver, reference_trajectory
 
+pytestmark = pytest.mark.usefixtures("unchecked")  # solvers take thousands of steps
+
 
 def circle(n: int, length: float = 2 * math.pi) -> Grid:
     return Grid(shape=(n,), extent=(length,), boundary=(Boundary.PERIODIC,), centring=Centring.NODE)

@@ -94,6 +94,7 @@ def fit(subject: SurrogateModule, folder: Path, epochs: int, *, ckpt_path=None, 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
 
 
+@pytest.mark.slow
 def test_it_learns_to_shift_and_the_best_weights_are_the_ones_tested(tmp_path: Path):
     subject = module()
     run = fit(subject, tmp_path, 25, precision="bf16-mixed")
@@ -108,6 +109,7 @@ def test_it_learns_to_shift_and_the_best_weights_are_the_ones_tested(tmp_path: P
     assert all(torch.equal(tested[name], averaged[name]) for name in averaged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", [cosine, one_cycle])
 def test_a_resumed_run_is_bit_equal_to_one_that_was_not_stopped(tmp_path: Path, scheduler):
     kwargs = {"noise": 0.05, "scheduler": scheduler}

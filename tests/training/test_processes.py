@@ -67,7 +67,7 @@ def line(data: Path, run: Path) -> list[str]:
         "dataset.fractions=[0.83,0.085,0.085]",
         "operator.n_modes=4",
         "operator.width=4",
-        "trainer.max_epochs=3",
+        "trainer.max_epochs=2",
         "trainer.log_every_n_steps=1",
         "trainer.check_val_every_n_epoch=1",
         "trainer.enable_progress_bar=false",
