@@ -1,7 +1,7 @@
 """Anybody's HDF5 file, described by about ten lines of YAML (docs/own_data.md)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from duhamel.datasets.arrays import COMPONENT, SAMPLE, TIME, ArraySource, Variab
 from duhamel.datasets.coordinates import time_step
 from duhamel.datasets.guard import damage_named
 from duhamel.fields import Boundary, Centring, Grid, Problem, Quantity
+from duhamel.pdes import EQUATIONS
 
 KEYS = {"axes", "channels", "scalars", "coefficients", "grid", "centring", "dt", "equation", "minimum"}
 REQUIRED = ("axes", "channels", "grid", "centring", "dt")
@@ -76,8 +77,11 @@ def open_mapped(file: h5py.File, path: Path, mapping: Mapping[str, Any]) -> Arra
         raise ValueError(f"{path}: the mapping bounds {sorted(unknown)}, which it does not name elsewhere")
     columns = [_scalar(here, name, entry, n_samples) for name, entry in scalars.items()]
 
+    known = _quantities_of(mapping.get("equation"))
+
     def quantities(names: Iterable[str]) -> tuple[Quantity, ...]:
-        return tuple(Quantity(n, minimum=float(minimum[n])) if n in minimum else Quantity(n) for n in names)
+        found = (known.get(n, Quantity(n)) for n in names)
+        return tuple(replace(q, minimum=float(minimum[q.name])) if q.name in minimum else q for q in found)
 
     return ArraySource(
         path=path,
@@ -96,6 +100,14 @@ def open_mapped(file: h5py.File, path: Path, mapping: Mapping[str, Any]) -> Arra
         states=states,
         coefficients=fields,
     )
+
+
+def _quantities_of(equation: str | None) -> dict[str, Quantity]:
+    """Names and bounds of an equation's states and parameters; of none where it is not one of ours."""
+    if equation not in EQUATIONS:
+        return {}
+    pde = EQUATIONS[equation]()
+    return {q.name: q for q in (*pde.channels, *pde.scalars, *pde.coefficients)}
 
 
 def _variables(

@@ -134,6 +134,15 @@ def test_what_cannot_be_meant_is_told(worked: Path, change: dict[str, Any], mess
         open_source("run.h5", mapping=mapping)
 
 
+def test_a_known_equation_brings_its_bounds(worked: Path) -> None:
+    mapping = {k: v for k, v in yaml.safe_load(example("mapping")).items() if k != "minimum"}
+    for equation, bounded in (("heat", True), ("warmth", False)):
+        (diffusivity,) = open_source("run.h5", mapping={**mapping, "equation": equation}).problem.scalars
+        assert diffusivity.positive == bounded
+    above = {**mapping, "equation": "heat", "minimum": {"diffusivity": 0.01}}
+    assert open_source("run.h5", mapping=above).problem.scalars[0].minimum == 0.01
+
+
 def test_a_missing_key_is_named(worked: Path) -> None:
     Path("run.yaml").write_text("axes: [sample]\nchannels: {u: temp}\n")
     with pytest.raises(ValueError, match=r"mapping run.yaml: keys \['grid', 'centring', 'dt'\] are missing"):
