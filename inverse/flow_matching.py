@@ -96,6 +96,8 @@ def trained_flow(
 ) -> FlowMatching:
     """Trains on simulations of the surrogate, or of the reference; sensors and noise are new in each batch.
 
+    The number of sensors is drawn log-uniformly: posteriors change most where there are few.
+
     problem: an example: its prior, grid, steps seen and noise level are those of all; its places and data are not used.
     A tenth of the simulations picks the epoch. Raises ValueError for an observation other than `Points`, and for noise
     that differs between readings.
@@ -117,7 +119,8 @@ def trained_flow(
         flow.fit_scales(states, level)
 
         def batch(index: Tensor, dice: torch.Generator) -> tuple[Tensor, Tensor]:
-            number = int(torch.randint(n_sensors[0], n_sensors[1] + 1, (), generator=dice))
+            low, high = n_sensors
+            number = min(high, int(low * ((high + 1) / low) ** float(torch.rand((), generator=dice))))
             places = Points(positions=random_places(number, forward.grid, dice))
             read = places.read(states[index].flatten(0, 1), forward.grid).reshape(len(index), -1)
             noisy = read + level * torch.randn(read.shape, generator=dice)
