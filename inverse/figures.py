@@ -56,7 +56,7 @@ def _field(problem: InverseProblem, found: Posterior, name: str, truth: Tensor |
         return problem.prior.values(z, grid)[name]
 
     exact = None if truth is None else field(truth)[0]
-    alike = {title: u for title, u in (("truth", exact), ("mean", found.mean(field))) if u is not None}
+    alike = {title: u for title, u in (("truth", exact), (_estimate(found), found.mean(field))) if u is not None}
     low, high = min(float(u.min()) for u in alike.values()), max(float(u.max()) for u in alike.values())
     log = high > 10 * low > 0
     norm = _norm(low, high, log=log)
@@ -72,11 +72,19 @@ def _field(problem: InverseProblem, found: Posterior, name: str, truth: Tensor |
             _sensors(axis, problem)
     cut = axes[0][-1]
     _cut(cut, grid, found, field, exact)
+    if grid.ndim == 1 and isinstance(problem.observation, Points):
+        x = torch.as_tensor(problem.observation.positions)[:, 0]
+        cut.plot(x, torch.zeros_like(x), "k^", transform=cut.get_xaxis_transform(), clip_on=False, label="sensors")
+    cut.legend()
     cut.set(xlabel="x", ylabel=name)
     if log:
         cut.set(yscale="log", ylim=(norm.vmin, None))
     figure.suptitle(f"{name}: {_claim(found)}")
     return figure
+
+
+def _estimate(found: Posterior) -> str:
+    return "mean" if len(found.draws) > 1 else "mode"
 
 
 def _norm(low: float, high: float, *, log: bool) -> Normalize:
@@ -111,7 +119,7 @@ def _cut(axis: Axes, grid: Grid, found: Posterior, field: Functional, truth: Ten
         return u
 
     x = grid.coordinates()[0]
-    axis.plot(x, line(found.mean(field)), label="mean")
+    axis.plot(x, line(found.mean(field)), label=_estimate(found))
     if len(found.draws) > 1 and found.passed:
         low, high = found.interval(lambda z: line(field(z)))
         axis.fill_between(x, low, high, alpha=0.3, label="90 % band")
@@ -119,7 +127,6 @@ def _cut(axis: Axes, grid: Grid, found: Posterior, field: Functional, truth: Ten
         axis.plot(x, line(truth), "k--", label="truth")
     middles = (f"{x[n // 2]:.2f}" for n, x in zip(grid.shape[1:], grid.coordinates()[1:], strict=True))
     axis.set_title(", ".join(f"{y} = {at}" for y, at in zip("yz", middles, strict=False)))
-    axis.legend()
 
 
 def _numbers(problem: InverseProblem, found: Posterior, names: list[str], truth: Tensor | None) -> plt.Figure:
