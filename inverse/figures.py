@@ -31,7 +31,7 @@ def write_figures(
 ) -> list[Path]:
     """One PNG for each inferred field, one for all numbers, one of traces; returns their paths.
 
-    name: what file names begin with; the method's where none is given.
+    name: what file names begin with; the method's where none is given. Weighted draws are no chain: they have no trace.
     A result that failed a gate has its mean drawn, neither band nor deviation. Positive fields that span a decade have
     logarithmic scales, of four decades at most.
     """
@@ -44,7 +44,7 @@ def write_figures(
     scalars = [p for p, value in values.items() if p in inferred and value.ndim == 1]
     if scalars:
         written.append(_saved(_numbers(problem, found, scalars, truth), folder / f"{stem}_numbers.png"))
-    if found.samples.shape[1] > 1:
+    if found.samples.shape[1] > 1 and found.weights is None:
         written.append(_saved(_trace(found), folder / f"{stem}_trace.png"))
     return written
 
@@ -149,6 +149,7 @@ def _numbers(problem: InverseProblem, found: Posterior, names: list[str], truth:
             axis.update_datalim([(float(true[name]), 0)])
         axis.autoscale_view()
         axis.set_xlabel(name)
+        axis.locator_params(axis="x", nbins=5)
         axis.legend()
     figure.suptitle(_claim(found))
     return figure

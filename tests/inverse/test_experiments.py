@@ -106,6 +106,7 @@ def test_experiment_leaves_posteriors_figures_and_a_report(name, tmp_path: Path,
     for row in rows:
         assert list(folder.glob(f"{row['name']}_*.png")), "methods' figures do not share names"
         data = arviz.from_netcdf(folder / f"{row['name']}.nc")
+        assert not (folder / "database_trace.png").exists(), "weighted draws have no trace"
         assert data.attrs["status"] == row["status"] and data.attrs["reference_solves"] == row["reference_solves"]
         assert np.isfinite(data.posterior["z"]).all() and np.isfinite(data.observed_data["data"]).all()
         refused = any("FAILED" in gate for gate in row["gates"])
