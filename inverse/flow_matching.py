@@ -99,12 +99,15 @@ def trained_flow(
     The number of sensors is drawn log-uniformly: posteriors change most where there are few.
 
     problem: an example: its prior, grid, steps seen and noise level are those of all; its places and data are not used.
-    A tenth of the simulations picks the epoch. Raises ValueError for an observation other than `Points`, and for noise
-    that differs between readings.
+    A tenth of the simulations picks the epoch. Raises ValueError for an observation other than `Points`, for noise
+    that differs between readings, and for numbers of sensors that are none.
     """
     seen = problem.observation
     if not isinstance(seen, Points):
         raise ValueError(f"a flow over sensors needs an observation of points, got {type(seen).__name__}")
+    low, high = n_sensors
+    if not 1 <= low <= high:
+        raise ValueError(f"n_sensors {n_sensors}: the least number must be at least 1 and at most the largest")
     level = _noise_level(problem)
     reference = problem.surrogate is None
     forward = problem.reference_forward if reference else problem.surrogate_forward
@@ -119,7 +122,6 @@ def trained_flow(
         flow.fit_scales(states, level)
 
         def batch(index: Tensor, dice: torch.Generator) -> tuple[Tensor, Tensor]:
-            low, high = n_sensors
             number = min(high, int(low * ((high + 1) / low) ** float(torch.rand((), generator=dice))))
             places = Points(positions=random_places(number, forward.grid, dice))
             read = places.read(states[index].flatten(0, 1), forward.grid).reshape(len(index), -1)

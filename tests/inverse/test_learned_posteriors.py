@@ -105,6 +105,12 @@ def test_one_flow_serves_any_number_of_sensors(generator) -> None:
         flow.posterior(problem(6)[0], generator)
 
 
+def test_numbers_of_sensors_are_positive_and_in_order(generator) -> None:
+    for wrong in ((0, 5), (7, 3)):
+        with pytest.raises(ValueError, match="n_sensors"):
+            trained_flow(problem(6)[0], generator, n_sensors=wrong)
+
+
 def test_the_order_of_sensors_does_not_matter(generator) -> None:
     flow = SensorFlow(3, GRID, 1, width=16).double()
     positions, values = torch.rand(7, 1, dtype=torch.float64), torch.randn(2, 7, dtype=torch.float64)
