@@ -18,23 +18,33 @@ State = Float[Tensor, "batch channel *space"]
 Spectrum = Float[Tensor, "mode 2 batch channel"]
 
 
-def wave_indices(n_modes: int) -> Float[Tensor, " mode"]:
+def wave_indices(n_modes: int, device: torch.device) -> Float[Tensor, " mode"]:
     """Signed frequencies -m/2 .. (m-1)/2 kept along a complex axis, lowest first."""
-    return torch.arange(n_modes, dtype=torch.float64) - n_modes // 2
+    return torch.arange(n_modes, dtype=torch.float64, device=device) - n_modes // 2
 
 
-def half_indices(n_modes: int) -> Float[Tensor, " mode"]:
+def half_indices(n_modes: int, device: torch.device) -> Float[Tensor, " mode"]:
     """Frequencies 0 .. m/2 kept along the real axis."""
-    return torch.arange(n_modes // 2 + 1, dtype=torch.float64)
+    return torch.arange(n_modes // 2 + 1, dtype=torch.float64, device=device)
 
 
-def _table(make: Callable[[int, int, torch.dtype, torch.device], Tensor]) -> Callable[..., Tensor]:
-    """Keeps each table; a compiled graph computes it once a call instead, so that it may serve grids of any size."""
-    kept = lru_cache(maxsize=256)(torch.inference_mode(False)(make))
+def _table(make: Callable[[int, int, torch.device], Tensor]) -> Callable[..., Tensor]:
+    """The table in float64 becomes one of any dtype on any device, and is kept.
+
+    A compiled graph computes it once a call instead, so that it may serve grids of any size, and on the device: a graph
+    that waits for the host could not be replayed as a CUDA graph.
+    """
+
+    @lru_cache(maxsize=256)
+    @torch.inference_mode(False)
+    def kept(n: int, n_modes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+        return make(n, n_modes, torch.device("cpu")).to(device=device, dtype=dtype)
 
     @wraps(make)
     def table(n: int, n_modes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-        return (make if torch.compiler.is_compiling() else kept)(n, n_modes, dtype, device)
+        if torch.compiler.is_compiling():
+            return make(n, n_modes, device).to(dtype)
+        return kept(n, n_modes, dtype, device)
 
     return table
 
@@ -60,39 +70,37 @@ def operations(n_modes: tuple[int, ...], points: tuple[int, ...]) -> int:
 
 def _angles(n: int, k: Float[Tensor, " mode"]) -> Float[Tensor, "point mode"]:
     # The product is reduced modulo n before it becomes an angle: exact for every n.
-    return 2 * math.pi / n * torch.remainder(torch.arange(n, dtype=torch.float64)[:, None] * k, n)
+    return 2 * math.pi / n * torch.remainder(torch.arange(n, dtype=torch.float64, device=k.device)[:, None] * k, n)
 
 
 @_table
-def real_analysis(n: int, n_modes: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "point two_mode"]:
+def real_analysis(n: int, n_modes: int, device: torch.device) -> Float[Tensor, "point two_mode"]:
     """[cos | -sin] / n of the last axis: u @ matrix holds real, then imaginary parts of u_hat(k), k = 0 .. m/2."""
-    angles = _angles(n, half_indices(n_modes))
-    return (torch.cat([angles.cos(), -angles.sin()], dim=1) / n).to(device=device, dtype=dtype)
+    angles = _angles(n, half_indices(n_modes, device))
+    return torch.cat([angles.cos(), -angles.sin()], dim=1) / n
 
 
 @_table
-def real_synthesis(n: int, n_modes: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "two_mode point"]:
+def real_synthesis(n: int, n_modes: int, device: torch.device) -> Float[Tensor, "two_mode point"]:
     """Inverse of `real_analysis` on band-limited functions; frequencies with a conjugate partner count twice."""
-    k = half_indices(n_modes)
+    k = half_indices(n_modes, device)
     angles = _angles(n, k)
     partners = torch.where((k == 0) | (2 * k == n), 1.0, 2.0)[:, None]
-    return torch.cat([partners * angles.cos().T, -partners * angles.sin().T]).to(device=device, dtype=dtype)
+    return torch.cat([partners * angles.cos().T, -partners * angles.sin().T])
 
 
 @_table
-def complex_analysis(n: int, n_modes: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "two_mode point"]:
+def complex_analysis(n: int, n_modes: int, device: torch.device) -> Float[Tensor, "two_mode point"]:
     """[cos; -sin] / n of a complex axis: the real and the imaginary part of exp(-i k x) / n, one above the other."""
-    angles = _angles(n, wave_indices(n_modes)).T
-    return (torch.cat([angles.cos(), -angles.sin()]) / n).to(device=device, dtype=dtype)
+    angles = _angles(n, wave_indices(n_modes, device)).T
+    return torch.cat([angles.cos(), -angles.sin()]) / n
 
 
 @_table
-def complex_synthesis(
-    n: int, n_modes: int, dtype: torch.dtype, device: torch.device
-) -> Float[Tensor, "point two_mode"]:
+def complex_synthesis(n: int, n_modes: int, device: torch.device) -> Float[Tensor, "point two_mode"]:
     """[cos | sin] of a complex axis: the real and the imaginary part of exp(i k x), side by side."""
-    angles = _angles(n, wave_indices(n_modes))
-    return torch.cat([angles.cos(), angles.sin()], dim=1).to(device=device, dtype=dtype)
+    angles = _angles(n, wave_indices(n_modes, device))
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
 def analyse(u: State, n_modes: tuple[int, ...]) -> Spectrum:
