@@ -31,4 +31,20 @@ def synthesise(spectrum: Spectrum, n_modes: tuple[int, ...], points: tuple[int, 
         negative, positive = u_hat.split([m // 2, m - m // 2], dim=axis)
         empty = u_hat.new_zeros(*u_hat.shape[:axis], n - m, *u_hat.shape[axis + 1 :])
         u_hat = torch.cat([positive, empty, negative], dim=axis)
+    if u_hat.device.type == "cuda":
+        return real_part_by_axes(u_hat, points)
     return torch.fft.irfftn(u_hat, s=points, dim=tuple(range(2, 2 + len(points))), norm="forward")
+
+
+def real_part_by_axes(u_hat: Complex[Tensor, "batch channel *mode"], points: tuple[int, ...]) -> State:
+    """What irfftn does on a CPU, on every device: complex transforms, then a real one along the last axis.
+
+    A learned multiplier makes spectra of functions that are not real: once the other axes are transformed, there are
+    imaginary parts at k = 0 and n / 2 of the last. A CPU ignores them; cuFFT returns something else, and not the same
+    for all sizes (PyTorch's issue 154496), so that an operator would be another one on a GPU.
+    """
+    if len(points) > 1:
+        u_hat = torch.fft.ifftn(u_hat, dim=tuple(range(2, 1 + len(points))), norm="forward")
+    k = torch.arange(u_hat.shape[-1], device=u_hat.device)
+    imaginary = (k != 0) & (2 * k != points[-1])
+    return torch.fft.irfft(torch.complex(u_hat.real, u_hat.imag * imaginary), n=points[-1], norm="forward")

@@ -148,3 +148,13 @@ def test_fused_adamw_takes_the_steps_of_the_plain_one(weight):
             optimizer.step()
         results.append(model(u, params))
     torch.testing.assert_close(*results, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("points", [(16,), (15,), (8, 10), (9, 7), (4, 6, 8)])
+def test_transforms_axis_by_axis_ignore_what_no_real_function_has(points, generator):
+    """Of a spectrum without any symmetry: what irfftn gives on a CPU, which is what the products give everywhere."""
+    kept = (*points[:-1], points[-1] // 2 + 1)
+    u_hat = torch.randn(2, 3, *kept, dtype=torch.complex128, generator=generator)
+    axes = tuple(range(2, 2 + len(points)))
+    expected = torch.fft.irfftn(u_hat, s=points, dim=axes, norm="forward")
+    torch.testing.assert_close(fft.real_part_by_axes(u_hat, points), expected, rtol=0, atol=1e-12)
