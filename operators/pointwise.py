@@ -11,6 +11,11 @@ In = Float[Tensor, "batch channel_in *space"]
 Out = Float[Tensor, "batch channel_out *space"]
 
 
+# Of a product on a GPU: points that its sums should have left, columns that it should not exceed (on an H200, between
+# 1024 and 65,536 points and 24 and 128 channels, about the best in float32, TF32 and bfloat16 alike).
+POINTS, COLUMNS = 2048, 256
+
+
 class Pointwise(nn.Module):
     """v(x) = W u(x) + b, one matrix product over all points (a 1x1 convolution in any dimension)."""
 
@@ -23,21 +28,37 @@ class Pointwise(nn.Module):
     def forward(self, u: In) -> Out:
         # One product a sample, without the copies that matmul makes to fold the batch: 1.4 to 3 times faster.
         batch, space = u.shape[0], u.shape[2:]
-        weight, flat = self.weight.expand(batch, -1, -1), u.flatten(2)
+        weight, rows, parts = _split(self.weight, u)
         if self.bias is None:
-            return torch.bmm(weight, flat).reshape(batch, -1, *space)
-        bias = self.bias[None, :, None]
+            return torch.bmm(weight, rows).reshape(batch, -1, *space)
         if torch.compiler.is_compiling():  # which joins the sum to the activation that follows
-            product = torch.bmm(weight, flat)
-            return (product + bias.to(product.dtype)).reshape(batch, -1, *space)
-        return torch.baddbmm(bias.expand(batch, -1, -1), weight, flat).reshape(batch, -1, *space)
+            product = torch.bmm(weight, rows).reshape(batch, -1, *space)
+            return product + self.bias.to(product.dtype)[(...,) + (None,) * len(space)]
+        bias = self.bias.repeat_interleave(parts)[None, :, None]
+        return torch.baddbmm(bias.expand(batch, -1, -1), weight, rows).reshape(batch, -1, *space)
 
     def add_to(self, v: Out, u: In) -> Out:
         """v(x) + W u(x), without the bias."""
-        weight, flat = self.weight.to(v.dtype).expand(u.shape[0], -1, -1), u.to(v.dtype).flatten(2)
+        weight, rows, _ = _split(self.weight.to(v.dtype), u.to(v.dtype))
         if torch.compiler.is_compiling():
-            return v + torch.bmm(weight, flat).reshape(v.shape)
-        return torch.baddbmm(v.flatten(2), weight, flat).reshape(v.shape)
+            return v + torch.bmm(weight, rows).reshape(v.shape)
+        return torch.baddbmm(v.reshape(len(v), weight.shape[1], -1), weight, rows).reshape(v.shape)
+
+
+def _split(weight: Float[Tensor, "channel_out channel_in"], u: In) -> tuple[Tensor, Tensor, int]:
+    """W of each sample, the points of each channel in rows, and in how many of them.
+
+    On a GPU the gradient of W is a product with as few columns as there are channels and a sum over all points: most of
+    the chip idles. With the points of a channel in p rows, and the Kronecker product of W and I_p for W, it is one of p
+    times as many rows and columns: more operations than are needed, in a fraction of the time.
+    """
+    batch, n, parts = u.shape[0], math.prod(u.shape[2:]), 1
+    if u.device.type == "cuda" and not torch.compiler.is_exporting():
+        while n % (2 * parts) == 0 and n >= 2 * parts * POINTS and 2 * parts * max(weight.shape) <= COLUMNS:
+            parts *= 2
+    if parts > 1:
+        weight = torch.kron(weight, torch.eye(parts, dtype=weight.dtype, device=weight.device))
+    return weight.expand(batch, -1, -1), u.reshape(batch, weight.shape[1], -1), parts
 
 
 class PointwiseMLP(nn.Module):
