@@ -13,7 +13,8 @@ class NeuralopFNO(Operator):
 
     n_modes, hidden_channels, n_layers, positional_embedding: as neuraloperator names and counts them; its embedding
         breaks translation equivariance and takes the domain for the unit cube, None leaves it out.
-    Its spectral weights are complex: neither bfloat16 weights nor `.double()` work.
+    Its spectral weights are complex: neither bfloat16 weights nor `.double()` work. On a GPU its transforms refuse
+    bfloat16 under autocast (neuraloperator 2.0.0): there it computes in float32, whatever the trainer's precision.
     """
 
     def __init__(
@@ -42,9 +43,13 @@ class NeuralopFNO(Operator):
         self.register_state_dict_post_hook(_drop_metadata)  # type: ignore[no-untyped-call]
 
     def forward(self, u: State, params: Parameters) -> State:
-        inputs = [u, broadcast_scalars(params.scalars, tuple(u.shape[2:])), params.fields]
-        prediction: Tensor = self.model(torch.cat(inputs, dim=1))
-        return prediction
+        inputs = torch.cat([u, broadcast_scalars(params.scalars, tuple(u.shape[2:])), params.fields], dim=1)
+        if u.device.type != "cuda" or not torch.is_autocast_enabled("cuda"):
+            prediction: Tensor = self.model(inputs)
+            return prediction
+        with torch.autocast("cuda", enabled=False):
+            in_float32: Tensor = self.model(inputs.float())
+        return in_float32
 
 
 def _drop_metadata(module: nn.Module, state: dict[str, object], prefix: str, local_metadata: object) -> None:
