@@ -1,12 +1,12 @@
 """An inverse problem: prior, observation, noise and data, with a cheap model, a trusted one, or both."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duhamel.fields import Grid, Parameters, Propagator, State, rollout
+from duhamel.fields import Grid, Propagator, State, rollout
 from duhamel.inverse.noise import Noise
 from duhamel.inverse.observation import Observation
 from duhamel.inverse.priors import Prior
@@ -18,7 +18,7 @@ class Forward:
     """H = O . rollout(step) . T: whitened coordinates to what the sensors read, in float64.
 
     step: a surrogate or a reference solver, on `grid`.
-    dtype: in which `step` computes.
+    dtype, device: in and on which `step` computes; z and what the sensors read stay where z is.
     """
 
     prior: Prior
@@ -27,12 +27,13 @@ class Forward:
     grid: Grid
     n_steps: int = 1
     dtype: torch.dtype = torch.float64
+    device: torch.device = torch.device("cpu")
 
     def trajectory(self, z: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch time channel *space"]:
         """States 0, ..., n_steps, differentiable in z."""
         u0, params = self.prior(z, self.grid)
-        u0, params = u0.to(self.dtype), Parameters(params.scalars.to(self.dtype), params.fields.to(self.dtype))
-        return rollout(self.step, u0, params, self.n_steps, include_initial=True)
+        u0, params = u0.to(self.device, self.dtype), params.to(self.device, self.dtype)
+        return rollout(self.step, u0, params, self.n_steps, include_initial=True).to(z.device)
 
     def __call__(self, z: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch sensor"]:
         return self.observation(self.trajectory(z), self.grid).double()
@@ -43,7 +44,8 @@ class InverseProblem:
     """Infer z ~ N(0, I) from y = O(u(T(z))) + noise.
 
     surrogate, reference: propagators on `grid` and `reference_grid` (`grid` where not given); a `Surrogate` in float32
-        computes in float32, its numbers are read in float64. At least one is needed; what needs both says so.
+        computes in float32, on the device where its weights are; its numbers are read in float64, where z is. At least
+        one is needed; what needs both says so.
     n_steps: of the rollout; 1 for a stationary problem.
     """
 
@@ -72,19 +74,18 @@ class InverseProblem:
             raise ValueError("this needs a surrogate, and the problem has none")
         weights = getattr(self.surrogate, "parameters", None)
         first = next(iter(weights()), None) if weights else None
-        dtype = torch.float64 if first is None else first.dtype
-        return self._forward(self.surrogate, self.grid, dtype)
+        if first is None:
+            return self._forward(self.surrogate, self.grid)
+        return replace(self._forward(self.surrogate, self.grid), dtype=first.dtype, device=first.device)
 
     @property
     def reference_forward(self) -> Forward:
         if self.reference is None:
             raise ValueError("this needs a reference, and the problem has none")
-        return self._forward(self.reference, self.reference_grid or self.grid, torch.float64)
+        return self._forward(self.reference, self.reference_grid or self.grid)
 
-    def _forward(self, step: Propagator, grid: Grid, dtype: torch.dtype) -> Forward:
-        return Forward(
-            prior=self.prior, observation=self.observation, step=step, grid=grid, n_steps=self.n_steps, dtype=dtype
-        )
+    def _forward(self, step: Propagator, grid: Grid) -> Forward:
+        return Forward(prior=self.prior, observation=self.observation, step=step, grid=grid, n_steps=self.n_steps)
 
     @property
     def by_surrogate(self) -> Target:
