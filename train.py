@@ -14,8 +14,9 @@ from omegaconf import DictConfig
 from duhamel.command_line import reported
 from duhamel.operators import Normaliser, Surrogate
 from duhamel.operators.card import trained_range
+from duhamel.training.compiled import compiled
 from duhamel.training.figures import write_figures
-from duhamel.training.precision import check_precision
+from duhamel.training.precision import check_precision, set_products
 from duhamel.training.run import best_checkpoint, clocked, open_run, resumed_from
 
 
@@ -33,10 +34,9 @@ def train(cfg: DictConfig, run: Path, checkpoint: Path | None) -> float:
     """The same in a folder that is this run's."""
     lightning.seed_everything(cfg.seed, workers=True)
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
+    set_products(cfg.matmul_precision)
     (data := instantiate(cfg.dataset)).setup()
-    operator = instantiate(cfg.operator)(data.problem)
-    if cfg.compile:
-        operator.compile(fullgraph=True)
+    operator = compiled(instantiate(cfg.operator)(data.problem), cfg.compile)
     surrogate = Surrogate(
         operator,
         Normaliser.fitted(data.problem, data.statistics, log=cfg.log_scaled),

@@ -67,6 +67,8 @@ def said(monkeypatch, capfd, tmp_path: Path):
         ("operator.n_modes=40", "n_modes"),
         ("training/augmentation=swap_axes", "axes (0, 1) are swapped, the data have 1"),
         ("trainer.precision=bf17", "bf17"),
+        ("matmul_precision=low", "matmul_precision=low is none of ['highest', 'high', 'medium']"),
+        ("compile=fast", "compile=fast is neither false, nor true, nor a mode of torch.compile"),
         ("ckpt_path=nowhere/checkpoints/last.ckpt", "no such checkpoint"),
     ],
 )

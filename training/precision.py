@@ -7,6 +7,8 @@ from omegaconf import OmegaConf
 
 log = logging.getLogger(__name__)
 
+PRODUCTS = ("highest", "high", "medium")
+
 
 def bf16_mixed_or_32(accelerator: str) -> str:
     """ "bf16-mixed" where the accelerator ("cpu", "gpu", "cuda" or "auto") multiplies in bfloat16, otherwise "32".
@@ -22,6 +24,20 @@ def bf16_mixed_or_32(accelerator: str) -> str:
 def _processor_multiplies_bf16() -> bool:
     """Whether torch's products of bfloat16 matrices go through oneDNN here, not through its plain loops."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def set_products(choice: str) -> None:
+    """How a GPU computes products and convolutions of float32 numbers, for the whole process.
+
+    choice: "highest": in float32. "high": in TF32, with 10 bits of mantissa. "medium": as "high", products in bfloat16.
+    torch's own default is "highest" for products and TF32 for convolutions. On a CPU all are as "highest".
+    Raises ValueError for another choice.
+    """
+    if choice not in PRODUCTS:
+        raise ValueError(f"matmul_precision={choice} is none of {list(PRODUCTS)}")
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision(choice)
+        torch.backends.cudnn.allow_tf32 = choice != "highest"
 
 
 def check_precision(precision: str, device: torch.device) -> None:
