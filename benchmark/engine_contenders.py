@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from duhamel.fields import Boundary, Centring, Grid, Parameters, Problem, Quantity
 from duhamel.operators import FNO, fourier, from_neuraloperator
+from duhamel.training.precision import set_products
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,15 @@ def forward(model: nn.Module) -> Callable[[Tensor], Tensor]:
     return ours
 
 
-def training_step(model: nn.Module, u: Tensor, target: Tensor, precision: str) -> Callable[[], object]:
-    """Forward, loss in float32, backward, AdamW."""
+def training_step(model: nn.Module, u: Tensor, target: Tensor, *, lowered: bool) -> Callable[[], object]:
+    """Forward, in bfloat16 by autocast where `lowered`, loss in float32, backward, AdamW."""
     real = not any(p.is_complex() for p in model.parameters())
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=real or None)
     call = forward(model)
 
     def step() -> None:
         optimizer.zero_grad()
-        with torch.autocast(u.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        with torch.autocast(u.device.type, dtype=torch.bfloat16, enabled=lowered):
             out = call(u)
         (out.float() - target).square().mean().backward()
         optimizer.step()
@@ -77,13 +78,18 @@ def training_step(model: nn.Module, u: Tensor, target: Tensor, precision: str) -
     return step
 
 
-def _memory_of_a_step(shape: Shape, precision: str, ours: bool, compiled: bool, threads: int, queue: Any) -> None:
+def _memory_of_a_step(
+    shape: Shape, ours: bool, mode: str | None, lowered: bool, products: str, threads: int, queue: Any
+) -> None:
     torch.set_num_threads(threads)
+    set_products(products)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     mine, theirs, u, target = build(shape, device)
-    if compiled:
-        mine.compile(fullgraph=True)
-    step = training_step(mine if ours else theirs, u, target, precision)
+    model: nn.Module = mine if ours else theirs
+    del mine, theirs
+    if mode is not None:
+        model.compile(fullgraph=ours, mode=mode)
+    step = training_step(model, u, target, lowered=lowered)
     step()
     if device.type == "cuda":
         before = torch.cuda.memory_allocated()
@@ -103,11 +109,15 @@ def _resident(entry: str) -> int:
     return 1024 * int(next(line for line in lines if line.startswith(entry)).split()[1])
 
 
-def memory_of_a_step(shape: Shape, precision: str, *, ours: bool, compiled: bool) -> int:
-    """Bytes that a training step adds to the resident memory (allocated memory on a GPU), in a fresh process."""
+def memory_of_a_step(shape: Shape, *, ours: bool, mode: str | None, lowered: bool, products: str) -> int:
+    """Bytes that a training step adds to the resident memory (allocated memory on a GPU), in a fresh process.
+
+    lowered: see `training_step`. products: see `set_products`. mode: of torch.compile; None: not compiled. Not for
+    replayed CUDA graphs, which keep theirs from step to step.
+    """
     context = get_context("spawn")
     queue = context.Queue()
-    arguments = (shape, precision, ours, compiled, torch.get_num_threads(), queue)
+    arguments = (shape, ours, mode, lowered, products, torch.get_num_threads(), queue)
     process = context.Process(target=_memory_of_a_step, args=arguments)
     process.start()
     added: int = queue.get()

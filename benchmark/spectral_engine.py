@@ -27,14 +27,20 @@ from duhamel.benchmark.engine_contenders import (
 )
 from duhamel.benchmark.timing import Times, copy_bandwidth, in_turn, product_rate
 from duhamel.operators.spectral_conv import SpectralConv
+from duhamel.training.precision import set_products
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-THEIRS = "neuraloperator"
+DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+PRODUCTS = {"fp32": "highest", "tf32": "high", "bf16": "high"}  # of what stays in float32, on a GPU
+THEIRS, OURS = "neuraloperator", "duhamel"
+REPLAYED = "reduce-overhead"  # torch.compile's mode that replays CUDA graphs; on a CPU it is its default
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the tables: seconds, speed-ups (quartile, median, quartile), difference of outputs, bytes."""
+    """One measurement: by contender seconds, speed-up (quartile, median, quartile) and bytes; difference of outputs.
+
+    floor: seconds below which no step can be.
+    """
 
     what: str
     shape: str
@@ -43,14 +49,18 @@ class Row:
     speed_up: dict[str, tuple[float, float, float]]
     difference: float
     memory: dict[str, int]
-    floor: dict[str, float]
+    floor: float
 
 
 class SpectralEngine:
     """Tables of whole steps and of single layers over shapes and precisions.
 
     steps, layers: [batch, channels, points an axis, modes an axis, dimension] each.
-    compiled: whether torch.compile's version of ours takes part. memory: whether that of the steps is measured.
+    precisions: "fp32", "bf16" (autocast), on a GPU also "tf32".
+    compiled: torch.compile's modes in which our step takes part as well; theirs_compiled: those of neuraloperator's.
+    memory: whether that of the steps is measured.
+
+    On a GPU neuraloperator's transforms refuse bfloat16: in its rows what it does in TF32 is compared.
     """
 
     def __init__(
@@ -60,27 +70,40 @@ class SpectralEngine:
         layers: Sequence[Sequence[int]],
         precisions: Sequence[str],
         repeats: int,
-        compiled: bool,
+        compiled: Sequence[str] = (),
+        theirs_compiled: Sequence[str] = (),
         memory: bool = True,
     ) -> None:
         self.steps = [Shape(*s) for s in steps]
         self.layers = [Shape(*s) for s in layers]
-        self.precisions, self.repeats, self.compiled, self.memory = precisions, repeats, compiled, memory
+        self.precisions, self.repeats, self.memory = precisions, repeats, memory
+        # By name: whether it is ours, and torch.compile's mode.
+        self.contenders: dict[str, tuple[bool, str | None]] = {
+            THEIRS: (False, None),
+            **{f"{THEIRS}, {mode}": (False, mode) for mode in theirs_compiled},
+            OURS: (True, None),
+            **{f"{OURS}, {mode}": (True, mode) for mode in compiled},
+        }
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def run(self, console: Console) -> dict[str, Any]:
         bandwidth = copy_bandwidth(self.device)
-        rates = {p: product_rate(DTYPES[p], self.device) for p in self.precisions}
+        rates = {}
+        for precision in self.precisions:
+            set_products(PRODUCTS[precision])
+            rates[precision] = product_rate(DTYPES[precision], self.device)
         console.print(
             f"copies {bandwidth / 1e9:.1f} GB/s; products "
             + ", ".join(f"{p} {r / 1e9:.0f} Gop/s" for p, r in rates.items())
         )
         rows = []
         for precision in self.precisions:
+            set_products(PRODUCTS[precision])
             for shape in self.layers:
                 rows.append(self.layer(shape, precision))
                 console.print(_line(rows[-1]))
         for precision in self.precisions:
+            set_products(PRODUCTS[precision])
             for shape in self.steps:
                 rows.append(self.step(shape, precision, bandwidth, rates[precision]))
                 console.print(_line(rows[-1]))
@@ -101,17 +124,20 @@ class SpectralEngine:
         weight = torch.randn_like(u)
 
         def passes(layer: nn.Module) -> Callable[[], Tensor]:
+            lowered = self._lowered(precision, layer is ours)
+            v = u if lowered or precision != "bf16" else u.detach().float().requires_grad_()
+
             def run() -> Tensor:
-                with torch.autocast(u.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
-                    out: Tensor = layer(u)
+                with torch.autocast(u.device.type, dtype=torch.bfloat16, enabled=lowered):
+                    out: Tensor = layer(v)
                 out.backward(weight.to(out.dtype))
                 return out.detach()
 
             return run
 
-        contenders = {THEIRS: passes(theirs), "duhamel": passes(ours)}
+        contenders = {THEIRS: passes(theirs), OURS: passes(ours)}
         odd = shape.points % 2 and shape.dim > 1  # where neuraloperator shifts its spectrum back wrongly
-        difference = math.nan if odd else _distance(contenders["duhamel"](), contenders[THEIRS]())
+        difference = math.nan if odd else _distance(contenders[OURS](), contenders[THEIRS]())
         times = in_turn(contenders, repeats=self.repeats, warm_up=2, device=self.device)
         return _row("layer", shape, precision, times, difference, {}, math.nan)
 
@@ -122,23 +148,32 @@ class SpectralEngine:
             exact = forward(theirs)(u)
             with torch.autocast(u.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
                 difference = _distance(forward(ours)(u), exact)
+        torch._dynamo.reset()
         contenders = {
-            THEIRS: training_step(theirs, u, target, precision),
-            "duhamel": training_step(ours, u, target, precision),
+            name: training_step(self._model(shape, mine, mode), u, target, lowered=self._lowered(precision, mine))
+            for name, (mine, mode) in self.contenders.items()
         }
-        if self.compiled:
-            torch._dynamo.reset()
-            compiled = build(shape, self.device)[0]
-            compiled.compile(fullgraph=True)
-            contenders["duhamel, compiled"] = training_step(compiled, u, target, precision)
         times = in_turn(contenders, repeats=self.repeats, warm_up=2, device=self.device)
         memory = {
-            name: memory_of_a_step(shape, precision, ours=name != THEIRS, compiled="compiled" in name)
-            for name in contenders
-            if self.memory
+            name: memory_of_a_step(
+                shape, ours=mine, mode=mode, lowered=self._lowered(precision, mine), products=PRODUCTS[precision]
+            )
+            for name, (mine, mode) in self.contenders.items()
+            if self.memory and mode != REPLAYED
         }
         floor = max(least_traffic(shape, ours, precision) / bandwidth, operations(shape, ours) / rate)
         return _row("step", shape, precision, times, difference, memory, floor)
+
+    def _lowered(self, precision: str, mine: bool) -> bool:
+        """Whether a contender runs under autocast."""
+        return precision == "bf16" and (mine or self.device.type == "cpu")
+
+    def _model(self, shape: Shape, mine: bool, mode: str | None) -> nn.Module:
+        ours, theirs, _, _ = build(shape, self.device)
+        model = ours if mine else theirs
+        if mode is not None:
+            model.compile(fullgraph=mine, mode=mode)
+        return model
 
 
 def _distance(a: Tensor, b: Tensor) -> float:
@@ -162,7 +197,7 @@ def _row(
         {name: times[THEIRS].over(t) for name, t in times.items() if name != THEIRS},
         difference,
         memory,
-        {name: t.median / floor for name, t in times.items()},
+        floor,
     )
 
 
@@ -174,36 +209,22 @@ def _line(row: Row) -> str:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """Milliseconds and speed-ups; memory as a share of neuraloperator's; times over the floor of the fastest."""
-    columns = (
-        "",
-        "shape",
-        "precision",
-        "theirs, ms",
-        "ours",
-        "compiled",
-        "speed-up",
-        "compiled",
-        "memory",
-        "over floor",
-        "difference",
-    )
-    result = Table(*columns, title="Against neuraloperator with the same weights: medians, quartiles in the JSON file")
+    """A line a contender; ratios to neuraloperator, quartiles in brackets; time over the floor of steps."""
+    columns = ("", "shape", "precision", "contender", "ms", "times faster", "memory", "over floor", "difference")
+    result = Table(*columns, title="Against neuraloperator with the same weights: medians")
     for row in rows:
-        names = [n for n in row.seconds if n != THEIRS]
-        milliseconds = [f"{1e3 * row.seconds[n]:.1f}" for n in row.seconds] + [""] * (3 - len(row.seconds))
-        ratios = [f"{row.speed_up[n][1]:.2f}" for n in names] + [""] * (2 - len(names))
-        # A step smaller than the pages that are counted adds none.
-        shares = "/".join(f"{row.memory[n] / row.memory[THEIRS]:.2f}" for n in names) if row.memory.get(THEIRS) else ""
-        floor = min(row.floor.values())
-        result.add_row(
-            row.what,
-            row.shape,
-            row.precision,
-            *milliseconds,
-            *ratios,
-            shares,
-            "" if math.isnan(floor) else f"{floor:.1f}",
-            f"{row.difference:.0e}",
-        )
+        head = [row.what, row.shape, row.precision]
+        for name, seconds in row.seconds.items():
+            low, middle, high = row.speed_up.get(name, (math.nan,) * 3)
+            result.add_row(
+                *head,
+                name,
+                f"{1e3 * seconds:.3g}",
+                "" if name == THEIRS else f"{middle:.2f} [{low:.2f}, {high:.2f}]",
+                # A step smaller than the pages that are counted adds none.
+                f"{row.memory[name] / row.memory[THEIRS]:.2f}" if row.memory.get(THEIRS) and name in row.memory else "",
+                "" if math.isnan(row.floor) else f"{seconds / row.floor:.1f}",
+                f"{row.difference:.0e}" if name == OURS else "",
+            )
+            head = [""] * len(head)
     return result

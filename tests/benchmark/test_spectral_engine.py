@@ -29,10 +29,10 @@ def test_floor_counts_bytes_and_operations():
 
 def test_same_weights_same_numbers_and_every_row_is_there():
     one = [2, 4, 16, 6, 1]
-    engine = SpectralEngine(steps=[one], layers=[one, [2, 4, 9, 4, 2]], precisions=["fp32"], repeats=2, compiled=False)
+    engine = SpectralEngine(steps=[one], layers=[one, [2, 4, 9, 4, 2]], precisions=["fp32"], repeats=2)
     result = engine.run(Console(quiet=True))
     layer, odd, step = result["rows"]
     assert layer["difference"] < 1e-5 and step["difference"] < 1e-5
     assert math.isnan(odd["difference"])
     assert set(step["memory"]) == set(step["seconds"]) == {"neuraloperator", "duhamel"}
-    assert min(step["memory"].values()) >= 0 and min(step["floor"].values()) > 0
+    assert min(step["memory"].values()) >= 0 and step["floor"] > 0
