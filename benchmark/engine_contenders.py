@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from duhamel.fields import Boundary, Centring, Grid, Parameters, Problem, Quantity
 from duhamel.operators import FNO, fourier, from_neuraloperator
-from duhamel.training.precision import set_products
 
 
 @dataclass(frozen=True)
@@ -78,25 +77,15 @@ def training_step(model: nn.Module, u: Tensor, target: Tensor, *, lowered: bool)
     return step
 
 
-def _memory_of_a_step(
-    shape: Shape, ours: bool, mode: str | None, lowered: bool, products: str, threads: int, queue: Any
-) -> None:
+def _memory_of_a_step(shape: Shape, ours: bool, mode: str | None, lowered: bool, threads: int, queue: Any) -> None:
     torch.set_num_threads(threads)
-    set_products(products)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    mine, theirs, u, target = build(shape, device)
+    mine, theirs, u, target = build(shape, torch.device("cpu"))
     model: nn.Module = mine if ours else theirs
     del mine, theirs
     if mode is not None:
         model.compile(fullgraph=ours, mode=mode)
     step = training_step(model, u, target, lowered=lowered)
     step()
-    if device.type == "cuda":
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        step()
-        queue.put(torch.cuda.max_memory_allocated() - before)
-        return
     ctypes.CDLL(None).malloc_trim(0)  # else the step would be given what the one before it has let go
     before = _resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
@@ -109,15 +98,23 @@ def _resident(entry: str) -> int:
     return 1024 * int(next(line for line in lines if line.startswith(entry)).split()[1])
 
 
-def memory_of_a_step(shape: Shape, *, ours: bool, mode: str | None, lowered: bool, products: str) -> int:
-    """Bytes that a training step adds to the resident memory (allocated memory on a GPU), in a fresh process.
+def allocated_by(step: Callable[[], object]) -> int:
+    """Bytes that a training step adds at its peak to what is allocated on the GPU."""
+    step()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    step()
+    return torch.cuda.max_memory_allocated() - before
 
-    lowered: see `training_step`. products: see `set_products`. mode: of torch.compile; None: not compiled. Not for
-    replayed CUDA graphs, which keep theirs from step to step.
+
+def memory_of_a_step(shape: Shape, *, ours: bool, mode: str | None, lowered: bool) -> int:
+    """Bytes that a training step on the CPU adds to the resident memory, in a fresh process.
+
+    lowered: see `training_step`. mode: of torch.compile; None: not compiled.
     """
     context = get_context("spawn")
     queue = context.Queue()
-    arguments = (shape, ours, mode, lowered, products, torch.get_num_threads(), queue)
+    arguments = (shape, ours, mode, lowered, torch.get_num_threads(), queue)
     process = context.Process(target=_memory_of_a_step, args=arguments)
     process.start()
     added: int = queue.get()

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from duhamel.benchmark.engine_contenders import (
     Shape,
+    allocated_by,
     build,
     forward,
     least_traffic,
@@ -155,9 +156,10 @@ class SpectralEngine:
         }
         times = in_turn(contenders, repeats=self.repeats, warm_up=2, device=self.device)
         memory = {
-            name: memory_of_a_step(
-                shape, ours=mine, mode=mode, lowered=self._lowered(precision, mine), products=PRODUCTS[precision]
-            )
+            # A graph that is replayed keeps its memory from step to step.
+            name: allocated_by(contenders[name])
+            if self.device.type == "cuda"
+            else memory_of_a_step(shape, ours=mine, mode=mode, lowered=self._lowered(precision, mine))
             for name, (mine, mode) in self.contenders.items()
             if self.memory and mode != REPLAYED
         }
