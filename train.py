@@ -36,7 +36,7 @@ def train(cfg: DictConfig, run: Path, checkpoint: Path | None) -> float:
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
     set_products(cfg.matmul_precision)
     (data := instantiate(cfg.dataset)).setup()
-    operator = compiled(instantiate(cfg.operator)(data.problem), cfg.compile)
+    operator = compiled(instantiate(cfg.operator)(data.problem), cfg.compile, cfg.activation_memory)
     surrogate = Surrogate(
         operator,
         Normaliser.fitted(data.problem, data.statistics, log=cfg.log_scaled),

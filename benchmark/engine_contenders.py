@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from duhamel.fields import Boundary, Centring, Grid, Parameters, Problem, Quantity
 from duhamel.operators import FNO, fourier, from_neuraloperator
+from duhamel.training.compiled import compiled
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,15 @@ def training_step(model: nn.Module, u: Tensor, target: Tensor, *, lowered: bool)
     return step
 
 
-def _memory_of_a_step(shape: Shape, ours: bool, mode: str | None, lowered: bool, threads: int, queue: Any) -> None:
+def _memory_of_a_step(
+    shape: Shape, ours: bool, mode: str | None, lowered: bool, activation_memory: float, threads: int, queue: Any
+) -> None:
     torch.set_num_threads(threads)
     mine, theirs, u, target = build(shape, torch.device("cpu"))
-    model: nn.Module = mine if ours else theirs
+    model = compiled(mine, mode or False, activation_memory) if ours else theirs
     del mine, theirs
-    if mode is not None:
-        model.compile(fullgraph=ours, mode=mode)
+    if mode and not ours:
+        model.compile(mode=mode)
     step = training_step(model, u, target, lowered=lowered)
     step()
     ctypes.CDLL(None).malloc_trim(0)  # else the step would be given what the one before it has let go
@@ -107,14 +110,14 @@ def allocated_by(step: Callable[[], object]) -> int:
     return torch.cuda.max_memory_allocated() - before
 
 
-def memory_of_a_step(shape: Shape, *, ours: bool, mode: str | None, lowered: bool) -> int:
+def memory_of_a_step(shape: Shape, *, ours: bool, mode: str | None, lowered: bool, activation_memory: float) -> int:
     """Bytes that a training step on the CPU adds to the resident memory, in a fresh process.
 
-    lowered: see `training_step`. mode: of torch.compile; None: not compiled.
+    lowered: see `training_step`. mode: of torch.compile; None: not compiled. activation_memory: see `compiled`.
     """
     context = get_context("spawn")
     queue = context.Queue()
-    arguments = (shape, ours, mode, lowered, torch.get_num_threads(), queue)
+    arguments = (shape, ours, mode, lowered, activation_memory, torch.get_num_threads(), queue)
     process = context.Process(target=_memory_of_a_step, args=arguments)
     process.start()
     added: int = queue.get()

@@ -28,6 +28,7 @@ from duhamel.benchmark.engine_contenders import (
 )
 from duhamel.benchmark.timing import Times, copy_bandwidth, in_turn, product_rate
 from duhamel.operators.spectral_conv import SpectralConv
+from duhamel.training.compiled import compiled
 from duhamel.training.precision import set_products
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
@@ -59,7 +60,7 @@ class SpectralEngine:
     steps, layers: [batch, channels, points an axis, modes an axis, dimension] each.
     precisions: "fp32", "bf16" (autocast), on a GPU also "tf32".
     compiled: torch.compile's modes in which our step takes part as well; theirs_compiled: those of neuraloperator's.
-    memory: whether that of the steps is measured.
+    activation_memory: of our compiled steps, see `training.compiled`. memory: whether that of the steps is measured.
 
     On a GPU neuraloperator's transforms refuse bfloat16: in its rows what it does in TF32 is compared.
     """
@@ -73,11 +74,13 @@ class SpectralEngine:
         repeats: int,
         compiled: Sequence[str] = (),
         theirs_compiled: Sequence[str] = (),
+        activation_memory: float = 1.0,
         memory: bool = True,
     ) -> None:
         self.steps = [Shape(*s) for s in steps]
         self.layers = [Shape(*s) for s in layers]
         self.precisions, self.repeats, self.memory = precisions, repeats, memory
+        self.activation_memory = activation_memory
         # By name: whether it is ours, and torch.compile's mode.
         self.contenders: dict[str, tuple[bool, str | None]] = {
             THEIRS: (False, None),
@@ -159,7 +162,13 @@ class SpectralEngine:
             # A graph that is replayed keeps its memory from step to step.
             name: allocated_by(contenders[name])
             if self.device.type == "cuda"
-            else memory_of_a_step(shape, ours=mine, mode=mode, lowered=self._lowered(precision, mine))
+            else memory_of_a_step(
+                shape,
+                ours=mine,
+                mode=mode,
+                lowered=self._lowered(precision, mine),
+                activation_memory=self.activation_memory,
+            )
             for name, (mine, mode) in self.contenders.items()
             if self.memory and mode != REPLAYED
         }
@@ -172,10 +181,11 @@ class SpectralEngine:
 
     def _model(self, shape: Shape, mine: bool, mode: str | None) -> nn.Module:
         ours, theirs, _, _ = build(shape, self.device)
-        model = ours if mine else theirs
-        if mode is not None:
-            model.compile(fullgraph=mine, mode=mode)
-        return model
+        if mine:
+            return compiled(ours, mode or False, self.activation_memory)
+        if mode:
+            theirs.compile(mode=mode)
+        return theirs
 
 
 def _distance(a: Tensor, b: Tensor) -> float:

@@ -68,12 +68,13 @@ def said(monkeypatch, capfd, tmp_path: Path):
         ("training/augmentation=swap_axes", "axes (0, 1) are swapped, the data have 1"),
         ("trainer.precision=bf17", "bf17"),
         ("matmul_precision=low", "matmul_precision=low is none of ['highest', 'high', 'medium']"),
+        ("activation_memory=2 compile=true", "activation_memory=2 is not in [0, 1]"),
         ("compile=fast", "compile=fast is neither false, nor true, nor a mode of torch.compile"),
         ("ckpt_path=nowhere/checkpoints/last.ckpt", "no such checkpoint"),
     ],
 )
 def test_a_wrong_choice_is_named(mistake, answer, data, said):
-    assert answer in said(f"dataset.path={data}", mistake)
+    assert answer in said(f"dataset.path={data}", *mistake.split())
 
 
 def test_debug_shows_the_traceback(data, tmp_path: Path, monkeypatch):
