@@ -52,13 +52,28 @@ def _split(weight: Float[Tensor, "channel_out channel_in"], u: In) -> tuple[Tens
     the chip idles. With the points of a channel in p rows, and the Kronecker product of W and I_p for W, it is one of p
     times as many rows and columns: more operations than are needed, in a fraction of the time.
     """
-    batch, n, parts = u.shape[0], math.prod(u.shape[2:]), 1
-    if u.device.type == "cuda" and not torch.compiler.is_exporting():
-        while n % (2 * parts) == 0 and n >= 2 * parts * POINTS and 2 * parts * max(weight.shape) <= COLUMNS:
-            parts *= 2
+    parts = _parts(max(weight.shape), u)
     if parts > 1:
         weight = torch.kron(weight, torch.eye(parts, dtype=weight.dtype, device=weight.device))
-    return weight.expand(batch, -1, -1), u.reshape(batch, weight.shape[1], -1), parts
+    return weight.expand(u.shape[0], -1, -1), u.reshape(u.shape[0], weight.shape[1], -1), parts
+
+
+def _parts(channels: int, u: In) -> int:
+    """Into how many rows the points of a channel go. Where matrix units compute, that saves less than the calls cost
+    which it takes: then compiled graphs alone do it."""
+    parts, n = 1, math.prod(u.shape[2:])
+    if u.device.type != "cuda" or torch.compiler.is_exporting():
+        return parts
+    if torch.compiler.is_compiling() or not _by_matrix_units(u):
+        while n % (2 * parts) == 0 and n >= 2 * parts * POINTS and 2 * parts * channels <= COLUMNS:
+            parts *= 2
+    return parts
+
+
+def _by_matrix_units(u: In) -> bool:
+    """Whether a GPU computes a product with u in TF32, bfloat16 or float16."""
+    lowered = torch.is_autocast_enabled("cuda") or u.dtype not in (torch.float32, torch.float64)
+    return lowered or (u.dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest")
 
 
 class PointwiseMLP(nn.Module):

@@ -5,7 +5,7 @@ import torch
 
 from duhamel.fields import Boundary, Parameters
 from duhamel.fields.transfer import resample
-from duhamel.operators import FNO, Persistence
+from duhamel.operators import FNO, Persistence, pointwise
 from tests.operators.problems import line, plane
 
 
@@ -85,3 +85,19 @@ def test_wrong_arguments_are_named():
         FNO(line(), spectral_precision="int8")
     with pytest.raises(TypeError, match="n_mode"):
         FNO(line(), n_mode=8)
+
+
+def test_pointwise_layers_are_the_same_maps_with_their_points_in_parts(monkeypatch, generator):
+    """As on a GPU: outputs, gradients of weights, bias and input."""
+    u = torch.randn(2, 3, 4, 6, dtype=torch.float64, generator=generator, requires_grad=True)
+    v = torch.randn(2, 5, 4, 6, dtype=torch.float64, generator=generator)
+    layer = pointwise.Pointwise(3, 5).double()
+
+    def outcome() -> list[torch.Tensor]:
+        out = layer.add_to(layer(u) * v, u)
+        return [out, *torch.autograd.grad((out**2).sum(), [u, *layer.parameters()])]
+
+    whole = outcome()
+    monkeypatch.setattr(pointwise, "_parts", lambda channels, u: 4)
+    for split, expected in zip(outcome(), whole, strict=True):
+        torch.testing.assert_close(split, expected, rtol=1e-12, atol=1e-12)
