@@ -92,7 +92,9 @@ def earlier(out: Path, study: dict[str, Any]) -> dict[tuple[str, int], Outcome]:
 
 
 def best_validation(folder: Path) -> dict[str, float]:
-    """The least value of each validation metric along a training, from its metrics.csv."""
+    """The least value of each validation metric along a training, from its metrics.csv; none without a training."""
+    if not (folder / "metrics.csv").is_file():
+        return {}
     with (folder / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     names = [name for name in rows[0] if name.startswith("val/")] if rows else []

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from duhamel.benchmark.per_solve import error_of, solves
 from duhamel.benchmark.resolution import interpolated, zero_shot
-from duhamel.benchmark.study import Outcome, earlier, table
+from duhamel.benchmark.study import Outcome, best_validation, earlier, table
 from duhamel.fields import Parameters, Trajectory
 from duhamel.operators import Normaliser, Persistence, PODRegression, Surrogate
 from duhamel.pdes import FisherKPP, Poisson, Uniform
@@ -42,6 +42,12 @@ def test_an_interrupted_study_keeps_what_it_would_do_again_in_the_same_way(tmp_p
     changed = {**study, "contenders": {**study["contenders"], "y": ["b=3"]}}
     assert earlier(tmp_path, changed) == {("x", 0): outcomes[0]}
     assert earlier(tmp_path, {**study, "arguments": ["a=2"]}) == {}
+
+
+def test_the_best_validation_is_the_least_and_absent_where_nothing_was_trained(tmp_path):
+    assert best_validation(tmp_path) == {}
+    (tmp_path / "metrics.csv").write_text("epoch,val/a,train/loss\n0,3.0,\n0,,9.0\n1,2.0,\n2,2.5,\n")
+    assert best_validation(tmp_path) == {"val/a": 2.0}
 
 
 def at_rest(n: int) -> Trajectory:
