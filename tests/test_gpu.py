@@ -6,6 +6,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import lightning
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from duhamel.datasets import generate
 from duhamel.fields import GaussianField, LogNormalField, Parameters
 from duhamel.inverse import FullField, IndependentNoise, InverseProblem, Prior, lbfgs_map
 from duhamel.operators import FNO, MgNO, Normaliser, Surrogate, fft, fourier
+from duhamel.operators.pointwise import Pointwise
 from duhamel.operators.probe import BF16, registered
 from duhamel.operators.probed import SMOOTH, circle, drawn, relative, sample
 from duhamel.pdes import Advection, Burgers, Darcy, NavierStokes, Uniform
@@ -113,6 +115,21 @@ def test_a_compiled_graph_does_not_wait_for_the_host():
     assert seen and {device.type for device in seen} == {"cuda"}
 
 
+def test_a_compiled_graph_splits_the_points_of_a_pointwise_layer():
+    """Sums over 256 x 256 points in one row would leave the chip idle."""
+    shapes = []
+
+    def look(graph, inputs):
+        fake = [n.meta["example_value"] for n in graph.graph.nodes if "example_value" in n.meta]
+        shapes.extend(tuple(v.shape) for v in fake if isinstance(v, torch.Tensor))
+        return graph
+
+    layer = Pointwise(32, 32).to(GPU)
+    u = torch.randn(1, 32, 256, 256, device=GPU)
+    torch.testing.assert_close(torch.compile(layer, backend=look)(u), layer(u), rtol=1e-4, atol=1e-4)
+    assert (1, 256, 8192) in shapes
+
+
 @pytest.mark.parametrize(
     ("pde", "shape", "dt", "substeps"),
     [
@@ -203,6 +220,20 @@ def test_a_run_that_is_cut_goes_on_as_if_it_had_not_been(tmp_path: Path):
     resumed = trained(tmp_path / "cut", data, "trainer.max_epochs=4", f"ckpt_path={checkpoint}")
     assert cut["test/rollout_relative_l2"] != resumed["test/rollout_relative_l2"]
     assert resumed["test/rollout_relative_l2"] == pytest.approx(whole["test/rollout_relative_l2"], rel=1e-6)
+
+
+class NoWaiting(lightning.Callback):
+    """Makes whatever lets the host wait for the device an error, between two steps of the first epoch."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.current_epoch == 0 and batch_idx in (4, 12):
+            torch.cuda.set_sync_debug_mode("error" if batch_idx == 4 else "default")
+
+
+def test_training_steps_do_not_wait_for_the_device(tmp_path: Path):
+    """Batches, weights' averages, the watch for losses that are not finite: the host runs ahead of all of them."""
+    callback = f"+callbacks.watch={{_target_: {__name__}.NoWaiting}}"
+    trained(tmp_path / "run", small(tmp_path), "trainer.max_epochs=1", "dataset.batch_size=1", callback)
 
 
 def test_an_inverse_problem_asks_a_surrogate_on_the_gpu(generator):

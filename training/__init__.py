@@ -5,6 +5,7 @@ from duhamel.training.checkpoints import SealedCheckpoints
 from duhamel.training.forgiving import Forgiving
 from duhamel.training.metrics_log import MetricsCSV
 from duhamel.training.module import SurrogateModule
+from duhamel.training.progress import Progress
 from duhamel.training.resume import BestModel, LastCheckpoint
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Forgiving",
     "LastCheckpoint",
     "MetricsCSV",
+    "Progress",
     "SealedCheckpoints",
     "StopWhenNotFinite",
     "SurrogateModule",

@@ -1,32 +1,39 @@
-"""What watches a training beside the loop."""
+"""What watches a training beside the loop.
 
-from collections.abc import Callable
+On a GPU the host runs ahead: what asks the device for a number makes it wait until all is computed. So nothing here asks
+at every step.
+"""
+
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
-
-def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """Moves means towards the current weights, in place: mean <- share mean + (1 - share) current.
+class MovingAverage(AveragedModel):
+    """Means of a model's weights along its training, on a device: mean <- share mean + (1 - share) current.
 
     After n updates share = min(decay, (1 + n) / (10 + n)), so that a short training does not drag its first weights
-    along.
+    along. Buffers are the model's. The count stays on the host, which nothing here keeps waiting for the device.
     """
 
-    def move(means: Tensors, currents: Tensors, n_averaged: Tensor | int) -> None:
-        share = torch.clamp((1.0 + torch.as_tensor(n_averaged)) / (10.0 + torch.as_tensor(n_averaged)), max=decay)
-        # All tensors at once, and the share stays on the device.
-        change = torch._foreach_sub(currents, means)
-        torch._foreach_mul_(change, 1 - share.to(means[0]))
-        torch._foreach_add_(means, change)
+    def __init__(self, model: nn.Module, *, decay: float, device: torch.device | None = None) -> None:
+        super().__init__(model, device=device)
+        self.decay = decay
+        self.n_averaged = self.n_averaged.cpu()
 
-    return move
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        n = int(self.n_averaged)
+        share = min(self.decay, (1 + n) / (10 + n)) if n else 0.0
+        torch._foreach_lerp_(list(self.module.parameters()), list(model.parameters()), 1 - share)
+        for mine, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
+            mine.copy_(theirs)
+        self.n_averaged += 1
 
 
 class AverageWeights(WeightAveraging):
@@ -38,7 +45,14 @@ class AverageWeights(WeightAveraging):
     def __init__(self, *, decay: float = 0.999) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay must lie in [0, 1), got {decay}")
-        super().__init__(use_buffers=False, multi_avg_fn=moving_average(decay))
+        super().__init__()
+        self.decay = decay
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        # Lightning asks the module where it is before it has moved it: its average would stay on the host, and every
+        # weight be copied there at every step.
+        if stage == "fit":
+            self._average_model = MovingAverage(pl_module, decay=self.decay, device=trainer.strategy.root_device)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         # Lightning would put the weights under training back in place of the average that is to be tested.

@@ -89,10 +89,11 @@ class SurrogateModule(LightningModule):
         self.seed = seed
         self.panels: dict[str, Panel] = {}
         self.epoch_losses: list[Float[Tensor, ""]] = []
+        self.horizon = 1  # of the last step
 
     def training_step(self, batch: Trajectory, batch_idx: int) -> Float[Tensor, ""]:
         # What layers draw (dropout) goes by the step as well: a resumed run needs no state of a generator.
-        torch.manual_seed(self._seed(batch_idx, stream=2))
+        self._seed_layers(self._seed(batch_idx, stream=2))
         progress = self.trainer.global_step / self.trainer.estimated_stepping_batches
         horizon = self.curriculum.horizon(progress, batch.n_steps)
         # A batch smaller than the number of processes leaves some of them without a window.
@@ -120,10 +121,25 @@ class SurrogateModule(LightningModule):
         prediction, target = self.unroll(self._step(batch_idx), z, params, horizon)
         return loss(prediction, target, batch.grid)
 
+    def _seed_layers(self, seed: int) -> None:
+        """torch.manual_seed without the list of calls it keeps for devices that were not used yet, which grows."""
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    def last_step(self) -> dict[str, float]:
+        """Loss and horizon of the last training step; waits for the device. Empty before the first of an epoch."""
+        if not self.epoch_losses:
+            return {}
+        return {"train/loss": self.epoch_losses[-1].item(), "train/horizon": float(self.horizon)}
+
+    def transfer_batch_to_device(self, batch: Trajectory, device: torch.device, dataloader_idx: int) -> Trajectory:
+        # Lightning does not wait for the copy of a pinned tensor, but for that of anything else.
+        return batch.to(device, non_blocking=True)
+
     def _record(self, loss: Float[Tensor, ""], horizon: int, batch_idx: int) -> None:
         """Rows of the loggers. Lightning writes them after a checkpoint of the step, which would then lack them."""
-        self.log("train/loss", loss, logger=False, prog_bar=True, batch_size=1)
-        self.log("train/horizon", float(horizon), logger=False, prog_bar=True, batch_size=1)
+        self.horizon = horizon
         trainer: Any = self.trainer  # Lightning does not annotate log_every_n_steps
         steps = trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if steps and (trainer.global_step + 1) % trainer.log_every_n_steps == 0:

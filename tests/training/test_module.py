@@ -9,7 +9,6 @@ import lightning
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from duhamel.fields import Moments, Parameters, Statistics, Trajectory
@@ -18,7 +17,7 @@ from duhamel.operators.card import trained_range
 from duhamel.training import AverageWeights, StopWhenNotFinite, SurrogateModule, ValidateAtEnd
 from duhamel.training.augmentation import NoAugmentation, SwapAxes
 from duhamel.training.balance import ReLoBRaLo
-from duhamel.training.callbacks import moving_average
+from duhamel.training.callbacks import MovingAverage
 from duhamel.training.curriculum import LossGated
 from duhamel.training.losses import RelativeL2
 from duhamel.training.run import clocked
@@ -221,7 +220,7 @@ def test_swapped_axes_swap_states_and_coefficients_alike(generator):
 def test_the_average_is_the_recursion_it_says():
     torch.manual_seed(0)
     model = torch.nn.Linear(3, 2, dtype=torch.float64)
-    average = AveragedModel(model, multi_avg_fn=moving_average(0.5))
+    average = MovingAverage(model, decay=0.5)
     expected = None
     for n in range(12):
         with torch.no_grad():
