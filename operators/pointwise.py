@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from duhamel.operators.tracing import exporting
+
 In = Float[Tensor, "batch channel_in *space"]
 Out = Float[Tensor, "batch channel_out *space"]
 
@@ -62,7 +64,7 @@ def _parts(channels: int, u: In) -> int:
     """Into how many rows the points of a channel go. Where matrix units compute, that saves less than the calls cost
     which it takes: then compiled graphs alone do it."""
     parts, n = 1, math.prod(u.shape[2:])
-    if u.device.type != "cuda" or torch.compiler.is_exporting():
+    if u.device.type != "cuda" or exporting():
         return parts
     if torch.compiler.is_compiling() or not _by_matrix_units(u):
         while n % (2 * parts) == 0 and n >= 2 * parts * POINTS and 2 * parts * channels <= COLUMNS:

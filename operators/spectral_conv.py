@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from duhamel.operators import fft, fourier
 from duhamel.operators.spectral_weights import WEIGHTS, Rank
+from duhamel.operators.tracing import exporting
 
 In = Float[Tensor, "batch channel_in *space"]
 Out = Float[Tensor, "batch channel_out *point"]
@@ -88,7 +89,7 @@ class SpectralConv(nn.Module):
         There is none below single precision, whatever autocast would make of it, and exported graphs hold products.
         """
         lowered = self.precision is None and torch.is_autocast_enabled(u.device.type)
-        if lowered or u.dtype not in (torch.float32, torch.float64) or torch.compiler.is_exporting():
+        if lowered or u.dtype not in (torch.float32, torch.float64) or exporting():
             return False
         larger = tuple(map(max, u.shape[2:], points))
         fast = math.prod(larger) * math.log2(math.prod(larger))

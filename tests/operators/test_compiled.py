@@ -10,6 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from duhamel.fields import Parameters, rollout
 from duhamel.operators import FNO
+from duhamel.operators.tracing import exporting
 from tests.operators.problems import line
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -67,3 +68,16 @@ def test_two_processes_average_the_gradients_of_their_halves(tmp_path: Path):
     for rank in range(2):
         for got, parameter in zip(torch.load(tmp_path / f"{rank}.pt"), model.parameters(), strict=True):
             torch.testing.assert_close(got, parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+class Traced(torch.nn.Module):
+    """Adds one where nothing is being exported."""
+
+    def forward(self, u: torch.Tensor) -> torch.Tensor:
+        return u if exporting() else u + 1
+
+
+def test_compiled_graphs_are_not_taken_for_exported_ones():
+    u = torch.zeros(1)
+    assert torch.compile(Traced(), backend="eager", fullgraph=True)(u) == 1
+    assert torch.export.export(Traced(), (u,)).module()(u) == 0
