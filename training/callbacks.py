@@ -1,7 +1,7 @@
 """What watches a training beside the loop.
 
-On a GPU the host runs ahead: what asks the device for a number makes it wait until all is computed. So nothing here asks
-at every step.
+On a GPU the host runs ahead: what asks the device for a number makes it wait until all is computed. So nothing here
+asks at every step.
 """
 
 from typing import Any

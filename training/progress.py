@@ -10,7 +10,7 @@ from duhamel.training.module import SurrogateModule
 
 
 class Progress(RichProgressBar):
-    """Lightning's bar, with loss and horizon of the last step, fetched at most once in `interval` seconds.
+    """Lightning's bar, with loss and horizon of the last step, fetched once in `interval` seconds and after an epoch.
 
     Whoever fetches a number waits until the device has computed it: at every step that would keep a GPU from running
     ahead.
@@ -28,3 +28,7 @@ class Progress(RichProgressBar):
             self.shown = {**self.shown, **super().get_metrics(trainer, pl_module), **pl_module.last_step()}
             self.due = time.monotonic() + self.interval
         return self.shown
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.due = 0.0
+        super().on_train_epoch_end(trainer, pl_module)
