@@ -20,6 +20,11 @@ TRANSPOSED: dict[int, Callable[..., nn.Module]] = {1: nn.ConvTranspose1d, 2: nn.
 PADDING = {Boundary.PERIODIC: "circular", Boundary.NEUMANN: "reflect"}
 
 
+def vanishes(boundary: Boundaries) -> bool:
+    """Whether values beyond every end are zero, which a convolution adds by itself, without a copy."""
+    return not any(b in PADDING for b in boundary)
+
+
 def pad(u: In, width: int, boundary: Boundaries) -> Float[Tensor, "batch channel_in *padded"]:
     """`width` more values at both ends of every axis: wrapped, mirrored about the last sample, or zero."""
     kinds = [PADDING.get(b, "constant") for b in boundary]
@@ -51,9 +56,10 @@ class Stencil(nn.Module):
         if size % 2 != 1:
             raise ValueError(f"a stencil has a centre: its size must be odd, got {size}")
         self.boundary = boundary
-        self.width = size // 2 if padded else 0
-        convolution = CONVOLUTIONS[len(boundary)]
-        self.convolution = convolution(in_channels, out_channels, size, stride=stride, bias=bias, groups=groups)
+        width = size // 2 if padded else 0
+        zeros, self.width = (width, 0) if vanishes(boundary) else (0, width)
+        options = {"stride": stride, "padding": zeros, "bias": bias, "groups": groups}
+        self.convolution = CONVOLUTIONS[len(boundary)](in_channels, out_channels, size, **options)
 
     def forward(self, u: In) -> Out:
         return self.convolution(pad(u, self.width, self.boundary) if self.width else u)
@@ -73,9 +79,10 @@ class Prolongation(nn.Module):
 
     def forward(self, u: In, shape: tuple[int, ...]) -> Out:
         """shape: of the finer grid, 2 n or 2 n - 1 for each n."""
-        v: Tensor = self.convolution(pad(u, 1, self.boundary))
+        first, padded = (0, u) if vanishes(self.boundary) else (2, pad(u, 1, self.boundary))
+        v: Tensor = self.convolution(padded)
         for axis, n in enumerate(shape, start=2):
-            v = v.narrow(axis, 2, n)
+            v = v.narrow(axis, first, n)
         return v
 
 
