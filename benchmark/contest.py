@@ -111,7 +111,7 @@ class Contest:
             settings=settings,
             front=dict(on_front),
             comparisons=comparisons,
-            over_seeds=over_seeds(alive),
+            over_seeds=over_seeds(entries),
             transfer=others[0],
             out_of_range=others[1],
             batch_sizes=self.batch_sizes,

@@ -103,12 +103,15 @@ def record(truth: Truth, solution: Solution, work: Workload, best: Entry) -> Tru
     )
 
 
-def over_seeds(alive: Sequence[Entry]) -> dict[str, Interval]:
-    """Mean relative L2 of contenders with several trainings, over trainings and samples; apart for other knobs."""
+def over_seeds(entries: Sequence[Entry]) -> dict[str, Interval]:
+    """Mean relative L2 of contenders with several trainings, over trainings and samples; apart for other knobs.
+
+    A training whose rollouts diverge counts: then the mean is not finite.
+    """
     generator = np.random.default_rng(0)
     grouped: dict[str, list[np.ndarray]] = {}
-    for entry in alive:
-        if "seed" in entry.setting.knobs:
+    for entry in entries:
+        if "seed" in entry.setting.knobs and entry.errors.numel():
             knobs = {k: v for k, v in entry.setting.knobs.items() if k != "seed"}
             grouped.setdefault(replace(entry.setting, knobs=knobs).name, []).append(entry.errors.numpy())
     return {name: mean_over_seeds(np.stack(rows), generator=generator) for name, rows in grouped.items()}

@@ -41,7 +41,8 @@ def mean_over_seeds(values: Float[ndarray, "seed sample"], *, generator: np.rand
         values[generator.integers(n_seeds, size=n_seeds)][:, generator.integers(n_samples, size=n_samples)].mean()
         for _ in range(N_RESAMPLES)
     ]
-    low, high = np.percentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    # A draw that occurred, so that inf may stand beside the others.
+    low, high = np.percentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], method="inverted_cdf")
     return Interval(finite(float(values.mean())), finite(float(low)), finite(float(high)))
 
 
