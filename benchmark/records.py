@@ -106,12 +106,14 @@ def record(truth: Truth, solution: Solution, work: Workload, best: Entry) -> Tru
 def over_seeds(entries: Sequence[Entry]) -> dict[str, Interval]:
     """Mean relative L2 of contenders with several trainings, over trainings and samples; apart for other knobs.
 
-    A training whose rollouts diverge counts: then the mean is not finite.
+    A training that failed, or whose rollouts diverge, counts beside those that did not: then the mean is not finite.
     """
     generator = np.random.default_rng(0)
     grouped: dict[str, list[np.ndarray]] = {}
+    n_samples = max((entry.errors.numel() for entry in entries), default=0)
     for entry in entries:
-        if "seed" in entry.setting.knobs and entry.errors.numel():
+        if "seed" in entry.setting.knobs and n_samples:
             knobs = {k: v for k, v in entry.setting.knobs.items() if k != "seed"}
-            grouped.setdefault(replace(entry.setting, knobs=knobs).name, []).append(entry.errors.numpy())
+            errors = entry.errors.numpy() if entry.errors.numel() else np.full(n_samples, np.inf)
+            grouped.setdefault(replace(entry.setting, knobs=knobs).name, []).append(errors)
     return {name: mean_over_seeds(np.stack(rows), generator=generator) for name, rows in grouped.items()}

@@ -192,7 +192,8 @@ class TruthRecord:
 class Result:
     """One benchmark. front: names of the solver settings on it, by batch size (0: best).
 
-    over_seeds: mean relative L2 of contenders trained several times, over trainings and samples.
+    over_seeds: mean relative L2 of contenders trained several times, over trainings and samples; null where one of them
+        failed or its rollouts diverge.
     load_before, load_after: share of the cores that others kept busy around the timing.
     """
 

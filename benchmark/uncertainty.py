@@ -42,7 +42,7 @@ def mean_over_seeds(values: Float[ndarray, "seed sample"], *, generator: np.rand
         for _ in range(N_RESAMPLES)
     ]
     # A draw that occurred, so that inf may stand beside the others.
-    low, high = np.percentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], method="inverted_cdf")
+    low, high = np.percentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], method="nearest")
     return Interval(finite(float(values.mean())), finite(float(low)), finite(float(high)))
 
 

@@ -95,7 +95,8 @@ class FreshDataModule(lightning.LightningDataModule):
         n = self.batch_size
         share = slice(rank * n // n_processes, (rank + 1) * n // n_processes)
         drawn = _Fresh(self.pde, self.grid, self.dt, batch_size=n, share=share, seed=self._seed(TRAIN))
-        return _Loader(drawn, batch_size=None, sampler=_Steps(self.steps_per_epoch))
+        steps = _Steps(self.steps_per_epoch)
+        return _Loader(drawn, batch_size=None, sampler=steps, pin_memory=torch.cuda.is_available())
 
     def val_dataloader(self) -> DataLoader[Trajectory]:
         return self._judged(VALIDATION)

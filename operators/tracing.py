@@ -1,4 +1,4 @@
-"""Who is tracing."""
+"""Whether a graph is traced to be exported."""
 
 import torch
 

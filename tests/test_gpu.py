@@ -233,7 +233,10 @@ class NoWaiting(lightning.Callback):
 def test_training_steps_do_not_wait_for_the_device(tmp_path: Path):
     """Batches, weights' averages, the watch for losses that are not finite: the host runs ahead of all of them."""
     callback = f"+callbacks.watch={{_target_: {__name__}.NoWaiting}}"
-    trained(tmp_path / "run", small(tmp_path), "trainer.max_epochs=1", "dataset.batch_size=1", callback)
+    try:
+        trained(tmp_path / "run", small(tmp_path), "trainer.max_epochs=1", "dataset.batch_size=1", callback)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_an_inverse_problem_asks_a_surrogate_on_the_gpu(generator):

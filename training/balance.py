@@ -62,8 +62,8 @@ class ReLoBRaLo(nn.Module):
             started = ~self.first.isnan()
             self.first.copy_(torch.where(started, self.first, now))
             previous = torch.where(started, self.last, now)
-            coin = (torch.rand((), generator=generator) < self.lookback).to(now)
-            kept = coin * self.weights + (1 - coin) * self._shares(now, self.first)
+            looks_back = bool(torch.rand((), generator=generator) < self.lookback)  # drawn on the host
+            kept = self.weights if looks_back else self._shares(now, self.first)
             self.weights.copy_(self.alpha * kept + (1 - self.alpha) * self._shares(now, previous))
             self.last.copy_(now)
         return (self.weights * losses).sum()

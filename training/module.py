@@ -122,10 +122,10 @@ class SurrogateModule(LightningModule):
         return loss(prediction, target, batch.grid)
 
     def _seed_layers(self, seed: int) -> None:
-        """torch.manual_seed without the list of calls it keeps for devices that were not used yet, which grows."""
+        """torch.manual_seed for the devices in use: for each other one it formats a stack trace, at every step."""
         torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+        if self.device.type != "cpu":
+            torch.get_device_module(self.device).manual_seed(seed)
 
     def last_step(self) -> dict[str, float]:
         """Loss and horizon of the last training step; waits for the device. Empty before the first of an epoch."""
@@ -134,8 +134,9 @@ class SurrogateModule(LightningModule):
         return {"train/loss": self.epoch_losses[-1].item(), "train/horizon": float(self.horizon)}
 
     def transfer_batch_to_device(self, batch: Trajectory, device: torch.device, dataloader_idx: int) -> Trajectory:
-        # Lightning does not wait for the copy of a pinned tensor, but for that of anything else.
-        return batch.to(device, non_blocking=True)
+        # Lightning copies tensors without waiting, but not objects that hold them. Elsewhere than on a GPU of CUDA such
+        # copies may race (PyTorch's issue 83015).
+        return batch.to(device, non_blocking=device.type == "cuda")
 
     def _record(self, loss: Float[Tensor, ""], horizon: int, batch_idx: int) -> None:
         """Rows of the loggers. Lightning writes them after a checkpoint of the step, which would then lack them."""

@@ -1,4 +1,4 @@
-"""Adam with all weights in one kernel."""
+"""Adam and AdamW, all weights in one kernel."""
 
 from collections.abc import Iterable
 
@@ -19,7 +19,9 @@ def adamw(
 ) -> Optimizer:
     """Loshchilov and Hutter (2019), Algorithm 2: weight decay apart from the gradient."""
     weights = list(parameters)
-    optimizer = AdamW(weights, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=_fused(weights))
+    optimizer = AdamW(
+        weights, lr=lr, betas=(betas[0], betas[1]), eps=eps, weight_decay=weight_decay, fused=_fused(weights)
+    )
     return _clippable(optimizer)
 
 
@@ -33,12 +35,14 @@ def adam(
 ) -> Optimizer:
     """Kingma and Ba (2015), Algorithm 1, with weight_decay times the weights added to the gradient."""
     weights = list(parameters)
-    optimizer = Adam(weights, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=_fused(weights))
+    optimizer = Adam(
+        weights, lr=lr, betas=(betas[0], betas[1]), eps=eps, weight_decay=weight_decay, fused=_fused(weights)
+    )
     return _clippable(optimizer)
 
 
 def _fused(weights: list[Tensor]) -> bool | None:
-    """True, but for complex weights, which the kernel does not take."""
+    """True where all weights are real; the kernel takes no complex ones."""
     return True if all(map(torch.is_floating_point, weights)) else None
 
 

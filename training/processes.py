@@ -19,7 +19,7 @@ def shared_loss(
     """
     if not several():
         return loss, loss.detach()
-    total = strategy.reduce(torch.stack([loss.detach() * n_samples, loss.new_tensor(n_samples)]), reduce_op="sum")
+    total = strategy.reduce(torch.stack([loss.detach() * n_samples, loss.new_full((), n_samples)]), reduce_op="sum")
     assert isinstance(total, Tensor)
     return loss * (n_samples * dist.get_world_size() / total[1]), total[0] / total[1]
 

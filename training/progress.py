@@ -10,7 +10,9 @@ from duhamel.training.module import SurrogateModule
 
 
 class Progress(RichProgressBar):
-    """Lightning's bar, with loss and horizon of the last step, fetched once in `interval` seconds and after an epoch.
+    """Lightning's bar, with loss and horizon of the last step.
+
+    interval: seconds between two of its questions to the device; after an epoch it asks in any case.
 
     Whoever fetches a number waits until the device has computed it: at every step that would keep a GPU from running
     ahead.

@@ -64,8 +64,8 @@ def open_run(run: Path, cfg: DictConfig, checkpoint: Path | None) -> Iterator[No
     """
     # Between Lightning and torch.
     warnings.filterwarnings("ignore", message="`isinstance.treespec, LeafSpec")
-    # What is to move the batches, module or data module: the module.
-    warnings.filterwarnings("ignore", message="You have overridden `transfer_batch_to_device`")
+    # Lightning would like the data module to move the batches.
+    warnings.filterwarnings("ignore", message="You have overridden `transfer_batch_to_device` in `LightningModule` but")
     if any(int(os.environ.get(name, 0)) for name in RANKS):
         yield
         return

@@ -219,17 +219,19 @@ def test_swapped_axes_swap_states_and_coefficients_alike(generator):
 
 def test_the_average_is_the_recursion_it_says():
     torch.manual_seed(0)
-    model = torch.nn.Linear(3, 2, dtype=torch.float64)
+    model = torch.nn.BatchNorm1d(3, dtype=torch.float64)
     average = MovingAverage(model, decay=0.5)
     expected = None
     for n in range(12):
         with torch.no_grad():
-            model.weight += torch.randn(2, 3, dtype=torch.float64)
+            model.weight += torch.randn(3, dtype=torch.float64)
+            model(torch.randn(4, 3, dtype=torch.float64))
         average.update_parameters(model)
         share = min(0.5, (1 + n) / (10 + n))
         now = model.weight.detach().clone()
         expected = now if expected is None else share * expected + (1 - share) * now
     torch.testing.assert_close(average.module.weight.detach(), expected)
+    assert torch.equal(average.module.running_mean, model.running_mean)
 
 
 def test_the_card_names_the_device_that_trained(monkeypatch):

@@ -34,7 +34,7 @@ def test_real_weights_take_the_fused_kernel_and_complex_ones_train():
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_gradients_are_clipped_in_mixed_precision(tmp_path):
-    """Before the step, whose kernel would undo a scaling itself."""
+    """Before the step: a fused kernel would undo the scaling within it, too late."""
 
     class Line(lightning.LightningModule):
         def __init__(self):
