@@ -1,5 +1,7 @@
 """What benchmark.json holds; `docs/benchmark.schema.json` is made from these classes, and a file is read through them.
 
+    python -m duhamel.benchmark.result > docs/benchmark.schema.json     # after any change here, to docstrings too
+
 Numbers that are not finite are null: JSON has no others. Times are seconds, `seconds a sample` where a batch is timed.
 """
 
@@ -192,8 +194,8 @@ class TruthRecord:
 class Result:
     """One benchmark. front: names of the solver settings on it, by batch size (0: best).
 
-    over_seeds: mean relative L2 of contenders trained several times, over trainings and samples; null where one of them
-        failed or its rollouts diverge.
+    over_seeds: mean relative L2 of contenders trained several times, over trainings and samples; null where one failed
+    or diverged.
     load_before, load_after: share of the cores that others kept busy around the timing.
     """
 
@@ -273,3 +275,7 @@ def finite(x: float) -> Number:
 
 def finite_list(values: Iterable[float]) -> list[Number]:
     return [finite(x) for x in values]
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=2))
