@@ -8,11 +8,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from duhamel.fields import Boundary, Parameters, Problem, State
+from duhamel.fields import Parameters, Problem, State
 from duhamel.operators.conditioning import Conditioner, Conditioning, Embedding, Hidden, Inputs, Raw, require_scalars
 from duhamel.operators.pointwise import Pointwise, broadcast_scalars
 from duhamel.operators.spectral_conv import SpectralConv
-from duhamel.operators.stencil import SpatialNorm, Stencil
+from duhamel.operators.stencil import SpatialNorm, Stencil, ends_of, zeros
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,23 +84,23 @@ class ChannelAttention(Conditioner):
         modes = (cape.n_modes,) * dim if isinstance(cape.n_modes, int) else tuple(cape.n_modes)
         if width < 2 or width % 2 or len(modes) != dim:
             raise ValueError(f"CAPE needs an even width and n_modes for {dim} axes, got {width} and {cape.n_modes}")
-        boundary = (Boundary.DIRICHLET,) * dim if cape.faithful else problem.grid.boundary
+        ends = zeros(dim) if cape.faithful else ends_of(problem.grid)
         self.embedding, self.faithful = cape.embedding, cape.faithful
         self.multiplicative = cape.faithful and dim > 1
         half, n_features = width // 2, cape.embedding.width(len(problem.scalars))
         spectral = PooledSpectralConv if cape.faithful else SpectralConv
-        self.lift = Stencil(n, half, boundary=boundary, size=cape.size, bias=False)
+        self.lift = Stencil(n, half, ends=ends, size=cape.size, bias=False)
         self.branches = nn.ModuleList(
             [
                 spectral(half, width, n_modes=modes),
                 Pointwise(half, width),
-                Stencil(half, width, boundary=boundary, size=cape.size, bias=False, groups=half),
+                Stencil(half, width, ends=ends, size=cape.size, bias=False, groups=half),
             ]
         )
         self.attentions = nn.ModuleList(Attention(n_features, width) for _ in self.branches)
         self.skip = Pointwise(half, width)
         # The norm removes a bias; the published layer has one all the same.
-        self.project = Stencil(width, n, boundary=boundary, size=1, bias=cape.faithful)
+        self.project = Stencil(width, n, ends=ends, size=1, bias=cape.faithful)
         self.norm = nn.LayerNorm(problem.grid.shape) if cape.faithful else SpatialNorm(n)
         self.n_inputs = 2 * n + len(problem.coefficients)
         self.n_outputs = 2 * n if cape.faithful else n

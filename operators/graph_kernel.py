@@ -11,7 +11,7 @@ from duhamel.fields import Grid, Parameters, Problem, State
 from duhamel.operators.base import Operator
 from duhamel.operators.conditioning import Concatenation, Conditioning, Hidden, Inputs
 from duhamel.operators.pointwise import Pointwise, PointwiseMLP
-from duhamel.operators.stencil import pad
+from duhamel.operators.stencil import ends_of, pad
 
 
 class BallIntegral(nn.Module):
@@ -35,7 +35,7 @@ class BallIntegral(nn.Module):
         widest = max(half)
         # A network of sums of contributions: those of either end are computed once a point, not once a pair.
         here = self.here(a)
-        there, moved = (pad(w, widest, grid.boundary) for w in (self.there(a), v))
+        there, moved = (pad(w, widest, ends_of(grid)) for w in (self.there(a), v))
         # Zeros beyond the ends are no neighbours of weight zero: the mean is over the whole ball.
         total, mass = torch.zeros_like(v), 0.0
         for offset in itertools.product(*(range(-n, n + 1) for n in half)):

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from duhamel.fields import Grid, State
-from duhamel.operators.stencil import pad
+from duhamel.operators.stencil import ends_of, pad
 
 Out = Float[Tensor, "batch channel_out *space"]
 Functions = Float[Tensor, "function *offset"]
@@ -42,7 +42,7 @@ class DifferentialKernel(nn.Module):
             )
         space = tuple(range(2, v.ndim))
         kernel = ratios[0] * (self.weight - self.weight.mean(space, keepdim=True))
-        return CONVOLVE[grid.ndim](pad(v, 1, grid.boundary), kernel.to(v.dtype))
+        return CONVOLVE[grid.ndim](pad(v, 1, ends_of(grid)), kernel.to(v.dtype))
 
 
 class IntegralKernel(nn.Module):
@@ -82,7 +82,7 @@ class IntegralKernel(nn.Module):
         kernel = torch.tensordot(self.weight.to(v.dtype), functions, dims=1)
         half = [n // 2 for n in kernel.shape[2:]]
         widest = max(half)
-        padded = pad(v, widest, grid.boundary)
+        padded = pad(v, widest, ends_of(grid))
         for axis, (n, points) in enumerate(zip(half, v.shape[2:], strict=True), start=2):
             padded = padded.narrow(axis, widest - n, points + 2 * n)
         return CONVOLVE[grid.ndim](padded, kernel)

@@ -11,7 +11,7 @@ from duhamel.operators.base import Operator, shift_period
 from duhamel.operators.conditioning import Concatenation, Conditioning
 from duhamel.operators.multigrid import Cycle, MultigridCycle
 from duhamel.operators.pointwise import Pointwise
-from duhamel.operators.stencil import Stencil
+from duhamel.operators.stencil import Stencil, ends_of
 
 
 class MgNO(Operator):
@@ -19,7 +19,8 @@ class MgNO(Operator):
 
     No lifting and no projection: the first cycle takes the inputs as they are, the output is a linear combination of
     the last v without a bias. Boundary conditions enter through the padding of every stencil: Dirichlet and open ends
-    see zeros, periodic ends wrap (through the prolongation too), Neumann ends mirror.
+    see zeros, periodic ends wrap (through the prolongation too), Neumann ends mirror, about the last node or the face
+    of the last cell (coarse levels, and `faithful` ones, about the last sample of cells too).
 
     width: channels of v. pre, post: smoothings of each level (post: none where empty); their number is that of levels.
     skip: the pointwise maps C_k. widening, bias, n_normalised, restrict_residual: see `multigrid.Cycle`.
@@ -81,7 +82,7 @@ class MgNO(Operator):
         self.last = (
             MultigridCycle(width, n_out, grid=grid, cycle=replace(cycle, n_normalised=0))
             if closing_cycle
-            else Stencil(width, n_out, boundary=grid.boundary, size=1, bias=False)
+            else Stencil(width, n_out, ends=ends_of(grid), size=1, bias=False)
         )
 
     def forward(self, u: State, params: Parameters) -> State:

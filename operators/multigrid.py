@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from duhamel.fields import Grid
-from duhamel.operators.stencil import TRANSPOSED, Prolongation, SpatialNorm, Stencil
+from duhamel.operators.stencil import TRANSPOSED, Ends, Prolongation, SpatialNorm, Stencil, ends_of
 
 Data = Float[Tensor, "batch channel_f *space"]
 Unknown = Float[Tensor, "batch channel_u *space"]
@@ -59,11 +59,11 @@ class Cycle:
 class Smoothing(nn.Module):
     """u <- u + S (f - A u), each step with an A and an S of its own; u = S f where u is zero still."""
 
-    def __init__(self, n_f: int, n_u: int, *, grid: Grid, cycle: Cycle, first: bool) -> None:
+    def __init__(self, n_f: int, n_u: int, *, ends: Ends, cycle: Cycle, first: bool) -> None:
         super().__init__()
-        self.smooth = Stencil(n_f, n_u, boundary=grid.boundary, bias=cycle.bias)
+        self.smooth = Stencil(n_f, n_u, ends=ends, bias=cycle.bias)
         idle = first and not (cycle.faithful and cycle.widening)
-        self.apply_operator = None if idle else Stencil(n_u, n_f, boundary=grid.boundary, bias=cycle.bias)
+        self.apply_operator = None if idle else Stencil(n_u, n_f, ends=ends, bias=cycle.bias)
 
     def forward(self, f: Data, u: Unknown | None) -> Unknown:
         if u is None:
@@ -97,13 +97,15 @@ class Level(nn.Module):
     ) -> None:
         super().__init__()
 
+        ends = ends_of(grid, on_samples=level > 0 or cycle.faithful)
+
         def smoothings(n: int, *, first: bool) -> nn.ModuleList:
             return nn.ModuleList(
-                Smoothing(n_f[level], n_u[level], grid=grid, cycle=cycle, first=first and i == 0) for i in range(n)
+                Smoothing(n_f[level], n_u[level], ends=ends, cycle=cycle, first=first and i == 0) for i in range(n)
             )
 
         def restriction(n: Sequence[int]) -> Stencil:
-            return Stencil(n[level], n[level + 1], boundary=grid.boundary, stride=2, bias=False, padded=cycle.padded)
+            return Stencil(n[level], n[level + 1], ends=ends, stride=2, bias=False, padded=cycle.padded)
 
         self.pre = smoothings(cycle.pre[level], first=level == 0)
         self.post = smoothings(cycle.post[level], first=False)
@@ -113,12 +115,12 @@ class Level(nn.Module):
             return
         self.restrict_f, self.restrict_u = restriction(n_f), restriction(n_u)
         if cycle.restrict_residual:
-            self.residual = Stencil(n_u[level], n_f[level], boundary=grid.boundary, bias=False)
+            self.residual = Stencil(n_u[level], n_f[level], ends=ends, bias=False)
         if cycle.faithful:
             padding = 1 if cycle.padded else 0
             self.prolong = FixedProlongation(n_u[level + 1], n_u[level], fine=shape, padding=padding)
         else:
-            self.prolong = Prolongation(n_u[level + 1], n_u[level], boundary=grid.boundary)
+            self.prolong = Prolongation(n_u[level + 1], n_u[level], ends=ends_of(grid, on_samples=True))
         if level < cycle.n_normalised:
             self.norm = nn.LayerNorm((n_u[level], *shape)) if cycle.faithful else SpatialNorm(n_u[level])
 

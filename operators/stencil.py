@@ -8,29 +8,50 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from duhamel.fields import Boundary
+from duhamel.fields import Boundary, Centring, Grid
 
 In = Float[Tensor, "batch channel_in *space"]
 Out = Float[Tensor, "batch channel_out *space_out"]
-Boundaries = tuple[Boundary, ...]
+Ends = tuple[str, ...]
 
 CONVOLUTIONS: dict[int, Callable[..., nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED: dict[int, Callable[..., nn.Module]] = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
-# Periodic axes wrap; a zero normal derivative is a mirror; elsewhere the values beyond are zero.
-PADDING = {Boundary.PERIODIC: "circular", Boundary.NEUMANN: "reflect"}
+ZERO = "constant"
 
 
-def vanishes(boundary: Boundaries) -> bool:
-    """Whether values beyond every end are zero, which a convolution adds by itself, without a copy."""
-    return not any(b in PADDING for b in boundary)
+def ends_of(grid: Grid, *, on_samples: bool = False) -> Ends:
+    """How samples go on beyond both ends of each axis: they wrap, are mirrored where the normal derivative is zero, or
+    vanish.
+
+    The mirror is on the last node, or half a spacing beyond the last cell. on_samples: it is on the last sample of
+    cells too, as is nearly so of every second sample, every fourth, and so on, whose ends are half a cell away still.
+    """
+    cells = grid.centring is Centring.CELL and not on_samples
+    kinds = {Boundary.PERIODIC: "circular", Boundary.NEUMANN: "symmetric" if cells else "reflect"}
+    return tuple(kinds.get(b, ZERO) for b in grid.boundary)
 
 
-def pad(u: In, width: int, boundary: Boundaries) -> Float[Tensor, "batch channel_in *padded"]:
-    """`width` more values at both ends of every axis: wrapped, mirrored about the last sample, or zero."""
-    kinds = [PADDING.get(b, "constant") for b in boundary]
-    for kind in dict.fromkeys(kinds):
-        widths = [(width, width) if k == kind else (0, 0) for k in reversed(kinds)]
+def zeros(dim: int) -> Ends:
+    """Zeros beyond all ends, whatever the boundary."""
+    return (ZERO,) * dim
+
+
+def vanish(ends: Ends) -> bool:
+    """Whether there are zeros beyond all ends, which a convolution adds by itself, without a copy."""
+    return set(ends) == {ZERO}
+
+
+def pad(u: In, width: int, ends: Ends) -> Float[Tensor, "batch channel_in *padded"]:
+    """`width` more values at both ends of every axis."""
+    for kind in dict.fromkeys(ends):
+        if kind == "symmetric":
+            continue
+        widths = [(width, width) if k == kind else (0, 0) for k in reversed(ends)]
         u = F.pad(u, list(chain.from_iterable(widths)), mode=kind)
+    for axis, kind in enumerate(ends, start=2):
+        if kind == "symmetric":
+            left, right = (u.narrow(axis, at, width).flip(axis) for at in (0, u.shape[axis] - width))
+            u = torch.cat([left, u, right], dim=axis)
     return u
 
 
@@ -45,7 +66,7 @@ class Stencil(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
-        boundary: Boundaries,
+        ends: Ends,
         size: int = 3,
         stride: int = 1,
         bias: bool = True,
@@ -55,14 +76,14 @@ class Stencil(nn.Module):
         super().__init__()
         if size % 2 != 1:
             raise ValueError(f"a stencil has a centre: its size must be odd, got {size}")
-        self.boundary = boundary
+        self.ends = ends
         width = size // 2 if padded else 0
-        zeros, self.width = (width, 0) if vanishes(boundary) else (0, width)
-        options = {"stride": stride, "padding": zeros, "bias": bias, "groups": groups}
-        self.convolution = CONVOLUTIONS[len(boundary)](in_channels, out_channels, size, **options)
+        added, self.width = (width, 0) if vanish(ends) else (0, width)
+        options = {"stride": stride, "padding": added, "bias": bias, "groups": groups}
+        self.convolution = CONVOLUTIONS[len(ends)](in_channels, out_channels, size, **options)
 
     def forward(self, u: In) -> Out:
-        return self.convolution(pad(u, self.width, self.boundary) if self.width else u)
+        return self.convolution(pad(u, self.width, self.ends) if self.width else u)
 
 
 class Prolongation(nn.Module):
@@ -72,14 +93,14 @@ class Prolongation(nn.Module):
     by two on periodic axes of even length. Linear interpolation (weights 1/2, 1, 1/2, 0) is one of these maps.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, boundary: Boundaries) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, ends: Ends) -> None:
         super().__init__()
-        self.boundary = boundary
-        self.convolution = TRANSPOSED[len(boundary)](in_channels, out_channels, 4, stride=2, padding=1, bias=False)
+        self.ends = ends
+        self.convolution = TRANSPOSED[len(ends)](in_channels, out_channels, 4, stride=2, padding=1, bias=False)
 
     def forward(self, u: In, shape: tuple[int, ...]) -> Out:
         """shape: of the finer grid, 2 n or 2 n - 1 for each n."""
-        first, padded = (0, u) if vanishes(self.boundary) else (2, pad(u, 1, self.boundary))
+        first, padded = (0, u) if vanish(self.ends) else (2, pad(u, 1, self.ends))
         v: Tensor = self.convolution(padded)
         for axis, n in enumerate(shape, start=2):
             v = v.narrow(axis, first, n)

@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from duhamel.fields import Boundary, Grid, Parameters, Problem, State
+from duhamel.fields import Grid, Parameters, Problem, State
 from duhamel.operators.base import Operator, shift_period
 from duhamel.operators.conditioning import Concatenation, Conditioner, Conditioning, Hidden
 from duhamel.operators.pointwise import Pointwise, PointwiseMLP
-from duhamel.operators.stencil import CONVOLUTIONS, TRANSPOSED, ChannelNorm, Prolongation, Stencil
+from duhamel.operators.stencil import CONVOLUTIONS, TRANSPOSED, ChannelNorm, Ends, Prolongation, Stencil, ends_of, zeros
 
 Other = Float[Tensor, "batch hidden_out *space"]
 
@@ -24,9 +24,9 @@ class ConvNeXtBlock(nn.Module):
     Source: Liu et al. (2022), A ConvNet for the 2020s, figure 4; the conditioning's modulation m makes N adaptive.
     """
 
-    def __init__(self, width: int, *, size: int, expansion: float, grid: Grid, conditioner: Conditioner) -> None:
+    def __init__(self, width: int, *, size: int, expansion: float, ends: Ends, conditioner: Conditioner) -> None:
         super().__init__()
-        self.depthwise = Stencil(width, width, boundary=grid.boundary, size=size, groups=width)
+        self.depthwise = Stencil(width, width, ends=ends, size=size, groups=width)
         self.norm = ChannelNorm(width)
         self.modulation = conditioner.modulation(width)
         self.mlp = PointwiseMLP(width, round(expansion * width), width)
@@ -76,18 +76,22 @@ class UNet(Operator):
         self.shift_period = shift_period(grid, halvings=len(widths) - 1)
         self.conditioning = conditioning.bind(problem)
 
-        def blocks(width: int) -> Stage:
+        ends = [ends_of(grid, on_samples=level > 0) for level in range(len(widths))]
+
+        def blocks(width: int, ends: Ends) -> Stage:
             return Stage(
-                ConvNeXtBlock(width, size=size, expansion=expansion, grid=grid, conditioner=self.conditioning)
+                ConvNeXtBlock(width, size=size, expansion=expansion, ends=ends, conditioner=self.conditioning)
                 for _ in range(n_blocks)
             )
 
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
-        self.first = Stencil(self.conditioning.n_inputs, widths[0], boundary=grid.boundary)
-        self.down = nn.ModuleList(blocks(w) for w in widths)
-        self.coarsen = nn.ModuleList(Stencil(a, b, boundary=grid.boundary, stride=2) for a, b in pairs)
-        self.refine = nn.ModuleList(Prolongation(b, a, boundary=grid.boundary) for a, b in pairs)
-        self.up = nn.ModuleList(blocks(w) for w in widths[:-1])
+        self.first = Stencil(self.conditioning.n_inputs, widths[0], ends=ends[0])
+        self.down = nn.ModuleList(blocks(w, e) for w, e in zip(widths, ends, strict=True))
+        self.coarsen = nn.ModuleList(
+            Stencil(a, b, ends=e, stride=2) for (a, b), e in zip(pairs, ends[:-1], strict=True)
+        )
+        self.refine = nn.ModuleList(Prolongation(b, a, ends=e) for (a, b), e in zip(pairs, ends[1:], strict=True))
+        self.up = nn.ModuleList(blocks(w, e) for w, e in zip(widths[:-1], ends[:-1], strict=True))
         self.norm = ChannelNorm(widths[0])
         self.last = Pointwise(widths[0], self.conditioning.n_outputs)
 
@@ -108,12 +112,10 @@ class UNet(Operator):
 class DoubleConvolution(nn.Module):
     """tanh(N K v) twice; the conditioning modulates what the second norm gives."""
 
-    def __init__(
-        self, n_in: int, n_out: int, *, boundary: tuple[Boundary, ...], conditioner: Conditioner, faithful: bool
-    ):
+    def __init__(self, n_in: int, n_out: int, *, ends: Ends, conditioner: Conditioner, faithful: bool):
         super().__init__()
-        norm = BATCH_NORMS[len(boundary)] if faithful else ChannelNorm
-        self.convolutions = nn.ModuleList(Stencil(n, n_out, boundary=boundary, bias=False) for n in (n_in, n_out))
+        norm = BATCH_NORMS[len(ends)] if faithful else ChannelNorm
+        self.convolutions = nn.ModuleList(Stencil(n, n_out, ends=ends, bias=False) for n in (n_in, n_out))
         self.norms = nn.ModuleList(norm(n_out) for _ in range(2))
         self.modulation = conditioner.modulation(n_out)
 
@@ -149,7 +151,7 @@ class ClassicUNet(Operator):
     ) -> None:
         super().__init__(problem)
         grid = problem.grid
-        boundary = (Boundary.DIRICHLET,) * grid.ndim if faithful else grid.boundary
+        ends = zeros(grid.ndim) if faithful else ends_of(grid)
         if width < 1 or n_levels < 1:
             raise ValueError(f"width {width} and n_levels {n_levels} must be positive")
         require_levels(grid, n_levels + 1, least=2)
@@ -158,7 +160,7 @@ class ClassicUNet(Operator):
         widths = [width * 2**level for level in range(n_levels + 1)]
 
         def double(n_in: int, n_out: int) -> DoubleConvolution:
-            return DoubleConvolution(n_in, n_out, boundary=boundary, conditioner=self.conditioning, faithful=faithful)
+            return DoubleConvolution(n_in, n_out, ends=ends, conditioner=self.conditioning, faithful=faithful)
 
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
         self.down = nn.ModuleList([double(self.conditioning.n_inputs, width), *(double(a, b) for a, b in pairs)])
