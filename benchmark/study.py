@@ -6,8 +6,8 @@ A study is a YAML file in conf/study: arguments that all contenders share, argum
 of metrics.json to report, or of validation (val/..., the least value along the training). Contenders take turns (seed
 by seed), one process each; a contender that fails stays in the table with its reason. Seconds of the processor are
 those of the whole training, data and tests included: other processes on the machine matter less to them than to
-seconds of the clock. study.json is written anew after each training; with resume=true the trainings in it that ended
-well, with the arguments that they would have now, are not done again.
+seconds of the clock. study.json is written anew after each training; with resume=true it keeps the trainings that it
+has with the arguments that they would have now, and those that ended well are not done again.
 """
 
 import csv
@@ -76,7 +76,7 @@ def commit() -> str:
 
 
 def earlier(out: Path, study: dict[str, Any]) -> dict[tuple[str, int], Outcome]:
-    """Trainings of a study.json that ended well with the arguments of this study, by contender and seed."""
+    """Trainings of a study.json with the arguments of this study, by contender and seed."""
     if not (out / "study.json").is_file():
         return {}
     written = json.loads((out / "study.json").read_text())
@@ -84,11 +84,7 @@ def earlier(out: Path, study: dict[str, Any]) -> dict[tuple[str, int], Outcome]:
         return {}
     theirs, ours = written["study"]["contenders"], study["contenders"]
     found = (Outcome(**entry) for entry in written["outcomes"])
-    return {
-        (o.contender, o.seed): o
-        for o in found
-        if not o.reason and o.contender in ours and theirs[o.contender] == ours[o.contender]
-    }
+    return {(o.contender, o.seed): o for o in found if o.contender in ours and theirs[o.contender] == ours[o.contender]}
 
 
 def best_validation(folder: Path) -> dict[str, float]:
@@ -133,6 +129,13 @@ def record(cfg: DictConfig, outcomes: Sequence[Outcome]) -> dict[str, object]:
     }
 
 
+def write(path: Path, entries: dict[str, object]) -> None:
+    """All at once: whoever is killed meanwhile leaves the file that was there."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(entries, indent=2) + "\n")
+    os.replace(partial, path)
+
+
 @reported
 @hydra.main(version_base="1.3", config_path="pkg://duhamel.conf", config_name="study")
 def main(cfg: DictConfig) -> None:
@@ -142,15 +145,16 @@ def main(cfg: DictConfig) -> None:
     if cfg.only:
         contenders = {name: contenders[name] for name in cfg.only}
     study: Any = OmegaConf.to_container(cfg.study, resolve=True)
-    done = earlier(out, study) if cfg.resume else {}
-    outcomes: list[Outcome] = []
+    outcomes = earlier(out, study) if cfg.resume else {}
     for seed in cfg.seeds:
         for name, own in contenders.items():
-            arguments = [*cfg.study.arguments, *own]
-            outcomes.append(done.get((name, seed)) or train(out / f"{name}_{seed}", name, seed, arguments))
-            (out / "study.json").write_text(json.dumps(record(cfg, outcomes), indent=2) + "\n")
-    Console(width=140).print(table(cfg.study.title, outcomes, list(cfg.study.report)))
-    if any(o.reason for o in outcomes):
+            done = outcomes.get((name, seed))
+            if done is None or done.reason:
+                arguments = [*cfg.study.arguments, *own]
+                outcomes[name, seed] = train(out / f"{name}_{seed}", name, seed, arguments)
+                write(out / "study.json", record(cfg, list(outcomes.values())))
+    Console(width=140).print(table(cfg.study.title, list(outcomes.values()), list(cfg.study.report)))
+    if any(o.reason for o in outcomes.values()):
         raise SystemExit("some trainings failed: see their train.txt")
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from duhamel.benchmark import study as studies
 from duhamel.benchmark.per_solve import error_of, solves
 from duhamel.benchmark.resolution import interpolated, zero_shot
 from duhamel.benchmark.study import Outcome, best_validation, earlier, table
@@ -40,8 +41,47 @@ def test_an_interrupted_study_keeps_what_it_would_do_again_in_the_same_way(tmp_p
     written = {"study": study, "outcomes": [asdict(o) for o in outcomes]}
     (tmp_path / "study.json").write_text(json.dumps(written))
     changed = {**study, "contenders": {**study["contenders"], "y": ["b=3"]}}
-    assert earlier(tmp_path, changed) == {("x", 0): outcomes[0]}
+    assert earlier(tmp_path, changed) == {("x", 0): outcomes[0], ("z", 0): outcomes[2]}
     assert earlier(tmp_path, {**study, "arguments": ["a=2"]}) == {}
+
+
+def test_what_a_study_has_outlives_further_runs_of_it(tmp_path, monkeypatch):
+    """resume=true does again what failed; what it does not touch, or is killed in, stays in study.json."""
+    trained: list[tuple[str, int]] = []
+    fails, killed = {("mgno", 0)}, set()
+
+    def train(folder, contender, seed, arguments):
+        if (contender, seed) in killed:
+            raise KeyboardInterrupt
+        trained.append((contender, seed))
+        return Outcome(contender, seed, 1.0, 1.0, {}, "error: failed" if (contender, seed) in fails else "")
+
+    def run(*options):
+        trained.clear()
+        shared = ["study=darcy_architectures", "data=none", f"out={tmp_path}", "seeds=[0,1]"]
+        monkeypatch.setattr("sys.argv", ["study", *shared, *options])
+        try:
+            studies.main()
+        except (SystemExit, KeyboardInterrupt) as end:
+            return type(end)
+        return None
+
+    def written():
+        return {
+            (o["contender"], o["seed"]): o["reason"]
+            for o in json.loads((tmp_path / "study.json").read_text())["outcomes"]
+        }
+
+    monkeypatch.setattr(studies, "train", train)
+    everything = {(name, seed) for name in ("fno", "mgno", "unet", "pod_regression") for seed in (0, 1)}
+    assert run() is SystemExit and set(trained) == set(written()) == everything
+    killed.add(("mgno", 0))
+    assert run("resume=true") is KeyboardInterrupt and set(written()) == everything
+    killed.clear()
+    fails.clear()
+    assert run("resume=true", "only=[fno]") is SystemExit and not trained and set(written()) == everything
+    assert run("resume=true") is None and trained == [("mgno", 0)] and not any(written().values())
+    assert run("only=[fno]", "seeds=[1]") is None and set(written()) == {("fno", 1)}
 
 
 def test_the_best_validation_is_the_least_and_absent_where_nothing_was_trained(tmp_path):
