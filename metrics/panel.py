@@ -146,6 +146,15 @@ class Panel:
             figures["one_step_relative_l2"] = self._gathered("one_step").mean()
         return {name: float(value) for name, value in figures.items()}
 
+    def first_divergence(self) -> int | None:
+        """The step, 1 being the first, from which on the rollout that diverges first is not finite; None where all are.
+
+        Or its error is not, which overflows earlier.
+        """
+        diverged = self.by_sample()["diverged"].bool()
+        lost = ~self._gathered("error_by_time")[diverged].isfinite()
+        return int(lost.any(0).nonzero()[0, 0]) + 1 if diverged.any() else None
+
     def by_sample(self) -> dict[str, Float[Tensor, "batch ..."]]:
         """Every figure of each sample, in the order they came, in float64 on the CPU; names as in `compute`, bare.
 

@@ -19,7 +19,7 @@ class Card:
 
     operator: `_target_` (a class of `duhamel.operators`) and its constructor arguments.
     trained_range: least and greatest value of each scalar, coefficient and channel in the training split.
-    metrics: test metrics, as in metrics.json.
+    metrics: test metrics, as in metrics.json; null where one is not finite, as where a rollout diverged.
     data: what is known about the training data (hash, files, numerical error of the reference), and under `cost` how
         many trajectories there are and how long the training took (null where it was resumed).
     """
@@ -27,7 +27,7 @@ class Card:
     problem: dict[str, Any]
     operator: dict[str, Any]
     trained_range: dict[str, tuple[float, float]]
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     version: str = __version__
     format: int = FORMAT

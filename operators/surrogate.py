@@ -59,7 +59,7 @@ class Surrogate(nn.Module):
         """Problem, operator, trained ranges, test metrics, data and version as plain values."""
         return dict(vars(self.description))
 
-    def add_metrics(self, metrics: Mapping[str, float]) -> None:
+    def add_metrics(self, metrics: Mapping[str, float | None]) -> None:
         """Records test metrics in the card."""
         self.description = replace(self.description, metrics={**self.description.metrics, **metrics})
 

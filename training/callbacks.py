@@ -61,14 +61,29 @@ class AverageWeights(WeightAveraging):
 
 
 class ValidateAtEnd(Callback):
-    """The last epoch of a training is validated too, so that its weights compete for the best."""
+    """The last weights of a training are validated too, so that they compete for the best.
+
+    The training ends with its last epoch or, where `max_steps` says so, within one, which is then validated there.
+    """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # A run resumed within its last epoch does not start that epoch again.
-        self.on_train_epoch_start(trainer, pl_module)
+        self._look_ahead(trainer, trainer.fit_loop.epoch_loop.batch_progress.current.completed)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.max_epochs == trainer.current_epoch + 1:
+        self._look_ahead(trainer, 0)
+
+    def _look_ahead(self, trainer: Trainer, n_done: int) -> None:
+        """n_done: batches of this epoch that are through."""
+        last = trainer.max_epochs == trainer.current_epoch + 1
+        n_batches = trainer.num_training_batches
+        if trainer.max_steps >= 0:
+            within = n_done + (trainer.max_steps - trainer.global_step) * trainer.accumulate_grad_batches
+            # The last batch of an epoch is a step, however many gradients it completes.
+            last |= within >= n_batches > within - trainer.accumulate_grad_batches
+            if n_done < within < n_batches:
+                last, trainer.val_check_batch = True, min(within, int(trainer.val_check_batch or within))
+        if last:
             trainer.check_val_every_n_epoch = 1
 
 

@@ -1,5 +1,7 @@
 """The one training loop: unroll a surrogate along a window of true states, and compare."""
 
+import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from duhamel.fields import Parameters, Propagator, State, Trajectory, first_non_finite_step, recomputed, rollout
+from duhamel.fields import Parameters, Propagator, State, Trajectory, recomputed, rollout
 from duhamel.metrics import Panel
 from duhamel.operators import Surrogate
 from duhamel.pdes import EQUATIONS
@@ -185,7 +187,7 @@ class SurrogateModule(LightningModule):
         self._compare(batch, self.panels["val"])
 
     def on_validation_epoch_end(self) -> None:
-        self.panels = {name: gathered_panel(panel) for name, panel in self.panels.items()}
+        self._gather_panels()
         for name, value in self.panels["val"].compute().items():
             self.log(f"val/{name}", value, prog_bar=name == "rollout_relative_l2", sync_dist=True)
 
@@ -196,7 +198,7 @@ class SurrogateModule(LightningModule):
         self._compare(batch, self.panels[self.test_names[dataloader_idx]])
 
     def on_test_epoch_end(self) -> None:
-        self.panels = {name: gathered_panel(panel) for name, panel in self.panels.items()}
+        self._gather_panels()
 
     def test_metrics(self) -> dict[str, float]:
         """Metrics of every test set after `trainer.test`: the first as test/..., the others as test_<name>/..."""
@@ -211,6 +213,18 @@ class SurrogateModule(LightningModule):
         equation = EQUATIONS.get(self.surrogate.problem.equation)
         return Panel(self.surrogate.problem, pde=equation() if equation else None)
 
+    def _gather_panels(self) -> None:
+        """Those of all processes; says which rollouts are not finite, whose errors no mean leaves out."""
+        self.panels = {name: gathered_panel(panel) for name, panel in self.panels.items()}
+        for name, panel in self.panels.items():
+            if (step := panel.first_divergence()) is not None:
+                warnings.warn(
+                    f"epoch {self.current_epoch}: {panel.compute()['rollout_diverged']:.0%} of the {name} rollouts are "
+                    f"not finite, the first from step {step} on; try a longer time on short horizons, input noise or a "
+                    "smaller learning rate",
+                    stacklevel=2,
+                )
+
     def _compare(self, batch: Trajectory, panel: Panel) -> None:
         """One full rollout from the first state, and one step from every true state."""
         surrogate = self.surrogate.on(batch.grid)
@@ -221,20 +235,19 @@ class SurrogateModule(LightningModule):
                 panel.update_one_step(target, target)
             return
         prediction = rollout(surrogate, initial, batch.params, batch.n_steps)
-        step = first_non_finite_step(prediction)
-        if step is not None:
-            raise FloatingPointError(
-                f"epoch {self.current_epoch}: a rollout is not finite from step {step + 1} of {batch.n_steps} on; "
-                "try a longer time on short horizons, input noise or a smaller learning rate"
-            )
         panel.update(prediction, target, initial=initial, params=batch.params, grid=batch.grid)
         if batch.n_steps > 1:
             one_step = [surrogate(u, batch.params) for u in batch.u[:, :-1].unbind(1)]
             panel.update_one_step(torch.stack(one_step, dim=1), target)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        if math.isinf(n_steps := self.trainer.estimated_stepping_batches):
+            raise ValueError(
+                "neither trainer.max_epochs nor max_steps bounds the training, and schedules and curricula go by its "
+                "length: set one of them; trainer.max_time may end it earlier"
+            )
         optimizer = self.optimizer(self.surrogate.parameters())
-        scheduler = self.scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        scheduler = self.scheduler(optimizer, int(n_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

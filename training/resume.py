@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import warnings
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -105,7 +106,20 @@ class BestModel(ModelCheckpoint):
     """Lightning's choice of the best model, except within an epoch that `max_time` broke off.
 
     The run that goes on from there would not have validated in that place: its best must not depend on it.
+    A run folder may be moved or copied: its best model lies where this run's checkpoints do.
     """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        best = here(state_dict["best_model_path"])
+        if best and not Path(best).is_file():
+            warnings.warn(f"{best} is not there: the best model is chosen among those from now on", stacklevel=2)
+            return
+        moved = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        scores = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **moved, "best_k_models": scores, "dirpath": self.dirpath})
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not stopped_within_epoch(trainer):

@@ -163,6 +163,29 @@ def test_the_last_epoch_is_validated_whatever_the_interval(tmp_path: Path):
     assert run.checkpoint_callback.best_model_path
 
 
+@pytest.mark.parametrize("max_steps", [6, 8, 9])
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_the_last_step_is_validated_wherever_max_steps_ends_the_training(tmp_path: Path, max_steps, accumulate):
+    """Epochs of 4 batches, validated every third: the best of losses that fall is the last step's, or none is."""
+    validated = []
+
+    class Watch(lightning.Callback):
+        def on_validation_end(self, trainer, pl_module):
+            validated.append(trainer.global_step)
+
+    run = trainer(tmp_path, -1, max_steps=max_steps, check_val_every_n_epoch=3, accumulate_grad_batches=accumulate)
+    run.callbacks.append(Watch())
+    run.fit(module(), loader(shifted_waves(8), 2), loader(shifted_waves(3), 3))
+    assert run.global_step == max_steps
+    assert validated[-1] == max_steps
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == max_steps
+
+
+def test_a_training_without_an_end_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="neither trainer.max_epochs nor max_steps bounds the training"):
+        fit(module(), tmp_path, -1, max_time={"seconds": 1})
+
+
 def test_noise_depends_on_seed_epoch_and_step_alone():
     subject = module(seed=3)
 
@@ -192,11 +215,31 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path: Path):
     assert (tmp_path / "last.ckpt").is_file()
 
 
-def test_a_rollout_that_is_not_finite_stops_with_its_step(tmp_path: Path):
+def test_rollouts_that_are_not_finite_are_named_and_lose_no_training(tmp_path: Path):
+    """They make errors infinite and no averages of the others; a finite validation after them is the better one."""
     subject = module()
+    scale = subject.surrogate.normaliser.increment_scale.clone()
+
+    class Mend(lightning.Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            subject.surrogate.normaliser.increment_scale.copy_(scale if trainer.current_epoch else 1e15)
+
+    run = trainer(tmp_path, 2)
+    run.callbacks.append(Mend())
+    with pytest.warns(
+        UserWarning, match="epoch 0: 100% of the val rollouts are not finite, .* step [1-4] on"
+    ):
+        run.fit(subject, loader(shifted_waves(8), 2), loader(shifted_waves(3), 3))
+    assert math.isfinite(run.checkpoint_callback.best_model_score)
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["global_step"] == 8
+
     subject.surrogate.normaliser.increment_scale.fill_(1e15)
-    with pytest.raises(FloatingPointError, match="epoch 0: a rollout is not finite from step [1-4] of 4"):
-        fit(subject, tmp_path, 1)
+    with pytest.warns(UserWarning, match="100% of the test rollouts are not finite"):
+        run.test(subject, loader(shifted_waves(3), 3), verbose=False)
+    metrics = subject.test_metrics()
+    assert metrics["test/rollout_diverged"] == 1
+    assert not math.isfinite(metrics["test/rollout_relative_l2"])
+    assert math.isfinite(metrics["test/persistence_relative_l2"])
 
 
 def test_swapped_axes_swap_states_and_coefficients_alike(generator):
