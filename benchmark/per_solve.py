@@ -10,7 +10,7 @@ are medians over repeats in turn, per solve.
 
 import argparse
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -65,6 +65,13 @@ def error_of(u: State, batch: Trajectory) -> float:
     return float(errors.mean())
 
 
+def gathered(loaders: Iterable[Iterable[Trajectory]]) -> Trajectory:
+    """All batches as one."""
+    parts = [part for loader in loaders for part in loader]
+    scalars, fields = (torch.cat([getattr(p.params, name) for p in parts]) for name in ("scalars", "fields"))
+    return Trajectory(torch.cat([p.u for p in parts]), Parameters(scalars, fields), parts[0].grid, parts[0].dt)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -74,10 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     data: FreshDataModule = instantiate(OmegaConf.load(options.run / "config.yaml").dataset)
     data.setup()
-    parts = [part for loader in data.test_dataloader() for part in loader]
-    u = torch.cat([part.u for part in parts])
-    scalars, fields = (torch.cat([getattr(p.params, name) for p in parts]) for name in ("scalars", "fields"))
-    batch = Trajectory(u, Parameters(scalars, fields), data.grid, data.dt)
+    batch = gathered(data.test_dataloader())
     surrogate = load(options.run / "surrogate.safetensors")
 
     def learned() -> State:

@@ -9,11 +9,14 @@ import torch
 from rich.console import Console
 
 from duhamel.benchmark import study as studies
-from duhamel.benchmark.per_solve import error_of, solves
+from duhamel.benchmark import whole_evolution
+from duhamel.benchmark.per_solve import error_of, gathered, solves
 from duhamel.benchmark.resolution import interpolated, zero_shot
 from duhamel.benchmark.study import Outcome, best_validation, earlier, table
+from duhamel.benchmark.whole_evolution import errors, without
+from duhamel.datasets import FreshDataModule
 from duhamel.fields import Parameters, Trajectory
-from duhamel.operators import Normaliser, Persistence, PODRegression, Surrogate
+from duhamel.operators import NSM, Normaliser, Persistence, PODRegression, Surrogate
 from duhamel.pdes import FisherKPP, Poisson, Uniform
 from duhamel.solvers import reference_trajectory
 from tests.operators.problems import line
@@ -104,6 +107,33 @@ def test_states_at_rest_are_exact_on_every_grid_and_a_refusal_is_no_error():
     bound = Surrogate(PODRegression(line(16), rank=2), Normaliser(line(16)), trained_range={})
     assert zero_shot(bound, at_rest(16)) is not None
     assert zero_shot(bound, at_rest(64)) is None
+
+
+def test_errors_at_all_times_stand_beside_those_without_diffusion(tmp_path, capsys):
+    """Without diffusion u_t = r u (1 - u) at each point: u0 e^(r t) / (1 - u0 + u0 e^(r t))."""
+    pde = FisherKPP(diffusivity=Uniform(0.01, 0.01), growth_rate=Uniform(2.0, 2.0))
+    data = FreshDataModule(pde, shape=[128], dt=0.25, n_steps=4, n_validation=2, n_test=3, substeps=20)
+    data.setup()
+    batch = gathered(data.test_dataloader())
+    growth = torch.exp(2.0 * 0.25 * torch.arange(1.0, 5.0))[:, None, None]
+    u0 = batch.u[:, :1]
+    logistic = u0 * growth / (1 - u0 + u0 * growth)
+    torch.testing.assert_close(without("diffusivity", pde, batch, 20), logistic, rtol=1e-4, atol=1e-4)
+    assert errors(batch.u[:, 1:], batch) == (0.0, 0.0)
+    with pytest.raises(ValueError, match="--without speed: fisher_kpp has diffusivity, growth_rate"):
+        without("speed", pde, batch, 20)
+
+    config = {"_target_": "duhamel.datasets.FreshDataModule", "shape": [128], "dt": 1.0, "n_test": 3, "substeps": 80}
+    uniform = {"_target_": "duhamel.pdes.Uniform", "high": 2.0, "low": 2.0}
+    (tmp_path / "config.yaml").write_text(
+        json.dumps({"dataset": {**config, "pde": {"_target_": "duhamel.pdes.FisherKPP", "growth_rate": uniform}}})
+    )
+    problem = pde.problem(data.grid, 1.0)
+    operator = NSM(problem, modes=7, time_modes=4, width=4, n_layers=1)
+    Surrogate(operator, Normaliser(problem), trained_range={}).save(tmp_path / "surrogate.safetensors")
+    whole_evolution.main([str(tmp_path), "--without", "diffusivity", "--times", "4"])
+    shown = capsys.readouterr().out
+    assert all(row in shown for row in ("NSM", "the initial state", "mean of the validation", "without diffusivity"))
 
 
 @pytest.mark.parametrize("steady", [True, False])

@@ -226,9 +226,7 @@ def test_rollouts_that_are_not_finite_are_named_and_lose_no_training(tmp_path: P
 
     run = trainer(tmp_path, 2)
     run.callbacks.append(Mend())
-    with pytest.warns(
-        UserWarning, match="epoch 0: 100% of the val rollouts are not finite, .* step [1-4] on"
-    ):
+    with pytest.warns(UserWarning, match="epoch 0: 100% of the val rollouts are not finite, .* step [1-4] on"):
         run.fit(subject, loader(shifted_waves(8), 2), loader(shifted_waves(3), 3))
     assert math.isfinite(run.checkpoint_callback.best_model_score)
     assert torch.load(tmp_path / "best.ckpt", weights_only=True)["global_step"] == 8
