@@ -30,13 +30,14 @@ def of_surrogate(surrogate: Surrogate, stated: Mapping[str, float | None], *, wh
     if numbers["data"] is None and cost.get("n_trajectories") is not None:
         n = int(cost["n_trajectories"])
         provenance = surrogate.card["data"].get("provenance") or {}
-        seconds = _generation(provenance, int(cost["n_steps"])) if n else 0.0
+        seconds = _generation(provenance, solved_steps(provenance, surrogate, int(cost["n_steps"]))) if n else 0.0
         if seconds is not None:
             numbers["data"] = n * seconds
             sources["data"] = (
                 "none was solved for the training"
                 if not n
-                else f"measured: {n} trajectories as the card describes them, {1e3 * seconds:.3g} ms each"
+                else f"measured: {n} trajectories of the equation's usual samples, solved as the card says, "
+                f"{1e3 * seconds:.3g} ms each"
             )
     n_epochs = cost.get("n_epochs")
     fixed = Fixed(numbers["data"], numbers["training"], numbers["tuning"], sources, n_epochs and int(n_epochs))
@@ -56,10 +57,16 @@ def require_stated(fixed: Fixed, *, where: str) -> None:
         )
 
 
-def _generation(provenance: Mapping[str, Any], n_steps: int) -> float | None:
-    """Seconds a trajectory, solved in a batch on this machine as its provenance says; None where it does not.
+def solved_steps(provenance: Mapping[str, Any], surrogate: Surrogate, n_steps: int) -> int:
+    """Steps of the file behind so many of the surrogate's, which may hold several, and those before its first state."""
+    dt = provenance.get("dt")
+    return round(n_steps * (surrogate.problem.dt / dt if dt else 1)) + int(provenance.get("warmup", 0))
 
-    None too where the equation's usual samples are not resolved there: other samples of it made the data.
+
+def _generation(provenance: Mapping[str, Any], n_steps: int) -> float | None:
+    """Seconds a trajectory of the equation's usual samples, solved in a batch on this machine as its provenance says.
+
+    None where it does not, and where these samples are not resolved there: others made the data.
     """
     needed = ("problem", "n", "substeps", "dtype", "equation")
     if any(provenance.get(name) is None for name in needed) or provenance["equation"] not in EQUATIONS:

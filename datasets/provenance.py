@@ -37,6 +37,7 @@ class Provenance:
 
     solver: its name; dtype: that it computed in; n: points per axis of the grid it solved on.
     substeps: solver steps per stored step `problem.dt`; 0 for a stationary problem.
+    warmup: steps `problem.dt` that were solved before the first state of a trajectory and not stored.
     seed: trajectory i is drawn from generator (seed, i).
     command: the command line that made the file.
     """
@@ -49,6 +50,7 @@ class Provenance:
     estimated_error: ErrorEstimate
     seed: int
     command: str
+    warmup: int = 0
     version: str = __version__
 
     def __post_init__(self) -> None:
@@ -71,6 +73,7 @@ class Provenance:
             "n": list(self.n),
             "dt": self.problem.dt,
             "substeps": self.substeps,
+            "warmup": self.warmup,
             "estimated_error": {
                 "mean": self.estimated_error.mean,
                 "max": self.estimated_error.maximum,

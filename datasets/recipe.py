@@ -129,6 +129,7 @@ class Recipe:
             estimated_error=estimate,
             seed=self.seed,
             command=command,
+            warmup=self.warmup,
         )
 
     @property

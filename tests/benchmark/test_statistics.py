@@ -18,9 +18,11 @@ from duhamel.benchmark.result import Comparison as Compared
 from duhamel.benchmark.result import Cost, Document, FixedCost, Ratio, Result, SettingResult, TruthRecord
 from duhamel.benchmark.verdict import verdict
 from duhamel.benchmark.workload import Draw
+from duhamel.operators import Normaliser, Persistence, Surrogate
 from duhamel.pdes import Burgers, Darcy, Poisson
 from duhamel.solvers import AdaptiveETDRK4, Solution
 from duhamel.solvers.tolerance import Cost as SolveCost
+from tests.operators.problems import line
 
 
 def test_beside_an_error_of_zero_the_attainable_neighbour_bounds():
@@ -54,6 +56,15 @@ def test_data_of_adaptive_grids_are_timed_on_adaptive_grids(monkeypatch):
     solved = {"equation": pde.name, "solver": "AdaptiveETDRK4", "dtype": "float64", "n": [512], "substeps": 16}
     seconds = fixed_costs._generation({**solved, "dt": 0.02, "problem": work.problem.to_dict()}, 2)
     assert seconds is not None and seconds > 0 and used == [(4, 4)]
+
+
+def test_data_are_counted_by_the_steps_that_were_solved():
+    """Every fifth state of a file, after 125 steps that it does not hold: the surrogate's 4 are 145."""
+    surrogate = Surrogate(Persistence(replace(line(16), dt=0.25)), Normaliser(line(16)), trained_range={})
+    provenance = {"dt": 0.05, "warmup": 125}
+    assert fixed_costs.solved_steps(provenance, surrogate, 4) == 145
+    steady = Surrogate(Persistence(replace(line(16), dt=0.0)), Normaliser(line(16)), trained_range={})
+    assert fixed_costs.solved_steps({"dt": 0.0}, steady, 1) == 1
 
 
 def test_precisions_of_one_training_are_no_further_trainings():
