@@ -54,8 +54,9 @@ class Operator(nn.Module, ABC):
     def __new__(cls, *args: Any, **kwargs: Any) -> "Operator":
         self = super().__new__(cls)
         if args or kwargs:  # copying makes an instance without arguments and fills it afterwards
-            bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs).arguments
-            recorded = {name: value for name, value in bound.items() if name not in ("self", "problem")}
+            bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
+            bound.apply_defaults()  # a default of another version must not make another operator of a saved one
+            recorded = {name: value for name, value in bound.arguments.items() if name not in ("self", "problem")}
             object.__setattr__(self, "arguments", recorded)
         return self
 

@@ -114,6 +114,8 @@ class Surrogate(nn.Module):
         self.normaliser.check_positive(state, parameters)
         self._warn_outside(parameters)
         there = grid or self.problem.grid.with_shape(tuple(state.shape[2:]))
+        if there.shape != tuple(state.shape[2:]):
+            raise ValueError(f"states on {tuple(state.shape[2:])} points are said to lie on a grid of {there.shape}")
         with torch.no_grad():
             u = rollout(self.on(there), state, parameters, n_steps, include_initial=True)
         step = first_non_finite_step(u)
@@ -138,6 +140,12 @@ class Surrogate(nn.Module):
         if not isinstance(params, Parameters):
             params = self._named(params, u0)
         params = params.to(weight)
+        wanted, given = (len(self.problem.scalars), len(self.problem.coefficients)), (params.scalars, params.fields)
+        if tuple(p.shape[1] for p in given) != wanted:
+            raise ValueError(
+                f"parameters of {given[0].shape[1]} numbers and {given[1].shape[1]} fields, the surrogate takes "
+                f"{wanted[0]} and {wanted[1]}: {[q.name for q in (*self.problem.scalars, *self.problem.coefficients)]}"
+            )
         if u0 is None:
             if not self.problem.steady:
                 raise ValueError("an evolution problem needs its initial state u0")

@@ -229,6 +229,8 @@ class SurrogateModule(LightningModule):
         """One full rollout from the first state, and one step from every true state."""
         surrogate = self.surrogate.on(batch.grid)
         initial, target = batch.u[:, 0], batch.u[:, 1:]
+        # Ranges of other parts may begin where a logarithm, chosen by those of training, does not.
+        surrogate.normaliser.check_positive(initial, batch.params)
         if not len(target):  # this process's share of a small batch; the panel counts batches
             panel.update(target, target, initial=initial, params=batch.params, grid=batch.grid)
             if batch.n_steps > 1:

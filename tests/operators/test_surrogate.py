@@ -1,5 +1,6 @@
 """A surrogate on disk and in use."""
 
+import inspect
 import json
 import struct
 import subprocess
@@ -107,6 +108,19 @@ def test_wrong_inputs_are_named():
         surrogate.solve(torch.zeros(1, 32), {"nu": 0.01})
     with pytest.raises(ValueError, match="expected .batch, 1, 1 axes of space"):
         surrogate.solve(torch.zeros(2, 32), {"viscosity": 0.01})
+    for n_scalars, n_fields in ((3, 0), (0, 0), (1, 2)):
+        params = Parameters(torch.ones(1, n_scalars), torch.ones(1, n_fields, 32))
+        with pytest.raises(ValueError, match=f"{n_scalars} numbers and {n_fields} fields, the surrogate takes 1 and 0"):
+            surrogate.solve(torch.zeros(1, 32), params)
+    with pytest.raises(ValueError, match=r"states on .32,. points are said to lie on a grid of .64,."):
+        surrogate.solve(torch.zeros(1, 32), {"viscosity": 0.01}, grid=surrogate.problem.grid.with_shape((64,)))
+
+
+def test_a_saved_operator_does_not_depend_on_what_the_defaults_will_be(tmp_path: Path):
+    on_a_line().save(tmp_path / "s.safetensors")
+    saved = header_of(tmp_path / "s.safetensors")["operator"]
+    assert set(saved) == {"_target_", *inspect.signature(FNO).parameters} - {"problem"}
+    assert (saved["lifting"], saved["spectral_precision"], saved["weight"]) == (2.0, None, "dense")
 
 
 def test_a_stationary_problem_takes_no_guess_and_one_step():

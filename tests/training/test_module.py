@@ -181,6 +181,16 @@ def test_the_last_step_is_validated_wherever_max_steps_ends_the_training(tmp_pat
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == max_steps
 
 
+def test_what_a_logarithm_cannot_take_is_named_in_validation(tmp_path: Path):
+    """Training speeds are positive, one of validation is not: no rollout could say why it is not finite."""
+    subject = module()
+    subject.surrogate.normaliser.scalars.log.fill_(True)
+    held_out = shifted_waves(3)
+    held_out.params.scalars[1] = 0.0
+    with pytest.raises(ValueError, match="must be positive, for its logarithm is taken: its least value is 0"):
+        trainer(tmp_path, 1).fit(subject, loader(shifted_waves(8), 2), loader(held_out, 3))
+
+
 def test_a_training_without_an_end_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="neither trainer.max_epochs nor max_steps bounds the training"):
         fit(module(), tmp_path, -1, max_time={"seconds": 1})
