@@ -87,7 +87,7 @@ class Contest:
         found, reasons = costs(runs, work, self.batch_sizes, self.protocol, console.print)
         after = require_quiet(None)
         for entry in alive:
-            entry.costs, entry.reason = found[entry.setting.name], reasons.get(entry.setting.name, "")
+            entry.costs, entry.untimed = found[entry.setting.name], reasons.get(entry.setting.name, "")
         comparisons, on_front = self._compare(alive)
         by_sample = {e.setting.name: e.errors for e in alive}
         self.rollouts = chosen(work, exact, runs, by_sample, comparisons)

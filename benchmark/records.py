@@ -27,11 +27,15 @@ from duhamel.solvers import Solution
 
 @dataclass
 class Entry:
-    """A setting on its way through the benchmark; `reason` once it has failed."""
+    """A setting on its way through the benchmark; `reason` once it has failed.
+
+    untimed: why it has no cost for a batch size, where it ran out of memory, say, though it solves the samples.
+    """
 
     setting: Setting
     run: Run | None = None
     reason: str = ""
+    untimed: str = ""
     errors: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
     costs: list[Cost] = field(default_factory=list)
     accuracy: Accuracy | None = None
@@ -52,7 +56,7 @@ def result(entry: Entry) -> SettingResult:
         contender=setting.contender,
         kind=setting.kind,
         knobs=dict(setting.knobs),
-        reason=entry.reason,
+        reason=entry.reason or entry.untimed,
         errors=finite_list(by_sample.tolist()),
         median_error=finite(float(quantile(by_sample, 0.5))) if by_sample.size else None,
         p95_error=finite(float(quantile(by_sample, 0.95))) if by_sample.size else None,

@@ -89,7 +89,7 @@ class Stability:
 
 @dataclass(frozen=True)
 class SettingResult:
-    """One setting of one contender; `reason` says why it failed, and then it has no errors or no costs.
+    """One setting of one contender; `reason` says why it failed, altogether or at one batch size, where it has no cost.
 
     n_parameters: real numbers, of which a complex parameter has two.
     errors: relative L2 over all states wanted, by sample. error_by_time: its median over samples at each state.

@@ -12,13 +12,13 @@ def verdict(
     surrogate: SettingResult, comparisons: Sequence[Comparison], settings: Sequence[SettingResult], hardware: str
 ) -> str:
     """A few sentences on one surrogate: equal accuracy first, then what would be said without it."""
-    if surrogate.reason:
-        return f"{surrogate.name} failed: {surrogate.reason}."
     own = {(c.batch, c.at): c for c in comparisons if c.surrogate == surrogate.name}
     best = own.get((BEST, "median"))
+    if best is None and surrogate.reason:
+        return f"{surrogate.name} failed: {surrogate.reason}."
     if best is None:
         return f"{surrogate.name} could not be compared: no finite error and cost, or no solver setting ran."
-    n_solvers = sum(s.kind == "solver" and not s.reason for s in settings)
+    n_solvers = sum(s.kind == "solver" and bool(s.costs) for s in settings)
     said = [
         f"At its median relative error of {percent(best.error)} over {len(surrogate.errors)} samples, on {hardware}, "
         f"{surrogate.name} {_speed(best.equal_accuracy)} than the best of {n_solvers} solver settings "
@@ -36,6 +36,8 @@ def verdict(
     better = _dominating(surrogate, settings)
     if better:
         said.append(f"More accurate and cheaper than it: {', '.join(better)}.")
+    if surrogate.reason:
+        said.append(f"It failed at a size: {surrogate.reason}.")
     if len(surrogate.errors) < LEAST_SAMPLES:
         said.append(f"{len(surrogate.errors)} samples are few.")
     return " ".join(said)

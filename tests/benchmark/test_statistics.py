@@ -86,6 +86,8 @@ def test_a_training_that_fails_counts_among_its_seeds():
     for seed, error in enumerate((0.1, 0.2, math.inf)):
         setting = Setting("fno", SURROGATE, {"seed": seed}, build=lambda work: lambda u0, params: u0)
         entries.append(Entry(setting, errors=torch.full((4,), error, dtype=torch.float64)))
+    entries[0].untimed = "batch 64: out of memory"  # it was trained well all the same
+    assert over_seeds(entries[:2])["fno"].value == pytest.approx(0.15)
     entries[-1].reason = "not finite in at least half of the samples"
     failed = Setting("fno", SURROGATE, {"seed": 3}, build=lambda work: lambda u0, params: u0)
     for third in (entries[-1], Entry(failed, reason="no such file")):
@@ -113,6 +115,10 @@ def test_never_is_not_said_where_no_solver_is_as_accurate():
     assert "solver, whose error is zero" in exact
     known = replace(slow, equal_accuracy=replace(dearer, bound="about"))
     assert "It never earns back" in verdict(net, [known], [net], "a machine")
+    large = replace(net, reason="batch 64: out of memory")
+    said = verdict(large, [slow], [large], "a machine")
+    assert said.startswith("At its median relative error") and "It failed at a size: batch 64: out of memory." in said
+    assert verdict(large, [], [large], "a machine") == "net failed: batch 64: out of memory."
 
 
 def test_coefficients_move_as_what_they_stand_for():
