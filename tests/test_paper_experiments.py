@@ -28,6 +28,7 @@ CAPE = ["operator.width=4", "operator.n_modes=8", "operator.conditioning.n_modes
 SMALL = {
     "cape_advection": [*CAPE, "dataset.space_stride=2"],
     "cape_burgers": [*CAPE, "dataset.space_stride=2"],
+    "mgno_darcy_multiscale": MGNO,
     "mgno_darcy_rough": MGNO,
     "mgno_darcy_smooth": MGNO,
     "mgno_navier_stokes": [*MGNO, "dataset.n_times=4"],
@@ -45,12 +46,13 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> dict[str, list[str]]:
     folder = tmp_path_factory.mktemp("paper")
-    darcy = f"dataset.path={generated(folder, 'darcy', 'shape=[16,16]', 'refine=2')}"
+    darcy = f"dataset.path={generated(folder, 'darcy', 'shape=[32,32]', 'refine=2')}"
     flow = f"dataset.path={generated(folder, 'heat', 'shape=[16,16]', 'n_steps=4')}"
     line = f"dataset.path={generated(folder, 'advection', 'shape=[64]', 'n_steps=4')}"
     return {
         "cape_advection": [line],
         "cape_burgers": [line],
+        "mgno_darcy_multiscale": [darcy],
         "mgno_darcy_rough": [darcy],
         "mgno_darcy_smooth": [darcy],
         "mgno_navier_stokes": [flow],
