@@ -29,7 +29,10 @@ def gap_gate(gap: Float[Tensor, " draw"]) -> Gate:
 
 
 def reweighted(posterior: Posterior, coarse: Target, fine: Target, *, n_reference: int) -> Posterior:
-    """n_reference of the draws, weighted by exp(-Delta), tail smoothed (PSIS); refused where k-hat exceeds 0.7."""
+    """n_reference of the draws, weighted by exp(-Delta), tail smoothed (PSIS); refused where k-hat exceeds 0.7.
+
+    Keeps the gates of `posterior`: weights correct the density that was sampled, not chains that did not sample it.
+    """
     with spending(coarse.solves) as spent, coarse.solves.at_most(n_reference):
         z = posterior.thinned(n_reference)
         gap = misfit_gap(coarse, fine, z)
@@ -41,7 +44,7 @@ def reweighted(posterior: Posterior, coarse: Target, fine: Target, *, n_referenc
         samples=z.unsqueeze(0),
         weights=weights.unsqueeze(0),
         spent=spent,
-        gates=(gate,),
+        gates=(*posterior.gates, gate),
     )
 
 

@@ -45,6 +45,25 @@ def holes(z: torch.Tensor) -> torch.Tensor:
     return z + torch.where(z[:, :1] < -1, math.nan, 0.0)
 
 
+def test_weights_do_not_pass_a_chain_that_sampled_one_of_two_modes(generator) -> None:
+    """y = z^2: three chains stay at 3, one at -3; weights are near one, and the modes' share is still a guess."""
+
+    def squared(shift: float, status: Status) -> Target:
+        noise, data = IndependentNoise(torch.tensor([0.3])), torch.tensor([9.0], dtype=torch.float64)
+        return Target(forward=lambda z: z**2 + shift, noise=noise, data=data, dim=1, status=status)
+
+    coarse, fine = squared(0.0, Status.UNCORRECTED), squared(0.01, Status.EXACT)
+    starts = torch.tensor([[3.0], [3.0], [3.0], [-3.0]], dtype=torch.float64)
+    chain = pcn(
+        coarse, gaussian=Gaussian.standard(1), generator=generator, n_draws=100, n_burn=20, beta=0.02, starts=starts
+    )
+    found = reweighted(chain, coarse, fine, n_reference=100)
+    assert [gate.name for gate in found.gates] == ["R-hat", "Pareto k-hat"]
+    assert [gate.passed for gate in found.gates] == [False, True]
+    with pytest.raises(GateFailed, match="R-hat"):
+        found.interval()
+
+
 def test_one_chain_that_never_moved_among_many_fails_the_gate(generator) -> None:
     samples = torch.randn(64, 200, 3, generator=generator, dtype=torch.float64)
     assert chain_gates(samples)[0].passed

@@ -150,7 +150,7 @@ def test_delayed_acceptance_is_calibrated(generator) -> None:
 
 def test_a_far_surrogate_is_refused_by_its_gates(generator) -> None:
     surrogate = coarse(FAR)
-    chain = pcn(surrogate, gaussian=FAR_POSTERIOR, generator=generator, n_draws=20, n_burn=0)
+    chain = pcn(surrogate, gaussian=FAR_POSTERIOR, generator=generator, n_draws=100, n_burn=0, beta=1.0)
     found = reweighted(chain, surrogate, counted(surrogate), n_reference=200)
     assert [gate.name for gate in found.gates if not gate.passed] == ["Pareto k-hat"]
     gap = gap_gate(misfit_gap(surrogate, counted(surrogate), chain.thinned(50)))
