@@ -1,7 +1,8 @@
 """One call each: an inverse problem in, a `Posterior` out; preconditioners, starts and budgets are chosen here.
 
 Without a surrogate every method works on the reference. Each takes `n_reference` where it spends reference solves: a
-hard budget, gradients included.
+hard budget, gradients included. The cost of a result is that of the whole call: of its search for a mode and of its
+preconditioner, too.
 """
 
 from dataclasses import replace
@@ -40,8 +41,10 @@ def map_point(problem: InverseProblem, generator: torch.Generator, *, n_starts: 
 
 
 def laplace_posterior(problem: InverseProblem, generator: torch.Generator, *, n_draws: int = 1000) -> Posterior:
-    target = cheapest(problem)
-    return laplace(target, map_point(problem, generator).mode, n_draws=n_draws, generator=generator)
+    with spending(problem.solves) as spent:
+        mode = map_point(problem, generator).mode
+        found = laplace(cheapest(problem), mode, n_draws=n_draws, generator=generator)
+    return replace(found, spent=spent)
 
 
 def pcn_posterior(
@@ -54,14 +57,10 @@ def pcn_posterior(
     n_starts: int = 3,
 ) -> Posterior:
     target = cheapest(problem)
-    return pcn(
-        target,
-        gaussian=preconditioner(target, starts=starting_points(problem, generator, n_starts)),
-        generator=generator,
-        n_chains=n_chains,
-        n_draws=n_draws,
-        n_burn=n_burn,
-    )
+    with spending(problem.solves) as spent:
+        gaussian = preconditioner(target, starts=starting_points(problem, generator, n_starts))
+        found = pcn(target, gaussian=gaussian, generator=generator, n_chains=n_chains, n_draws=n_draws, n_burn=n_burn)
+    return replace(found, spent=spent)
 
 
 def nuts_posterior(
@@ -76,14 +75,10 @@ def nuts_posterior(
     from duhamel.inverse.nuts import nuts  # pyro takes two seconds to import
 
     target = cheapest(problem)
-    return nuts(
-        target,
-        gaussian=preconditioner(target, starts=starting_points(problem, generator, n_starts)),
-        generator=generator,
-        n_chains=n_chains,
-        n_draws=n_draws,
-        n_burn=n_burn,
-    )
+    with spending(problem.solves) as spent:
+        gaussian = preconditioner(target, starts=starting_points(problem, generator, n_starts))
+        found = nuts(target, gaussian=gaussian, generator=generator, n_chains=n_chains, n_draws=n_draws, n_burn=n_burn)
+    return replace(found, spent=spent)
 
 
 def ensemble_posterior(problem: InverseProblem, generator: torch.Generator, *, n_members: int = 400) -> Posterior:

@@ -183,6 +183,30 @@ def test_a_count_that_one_seed_did_not_reach_has_no_finite_mean() -> None:
     assert means(rows[:1])[0]["evaluations"] == 3
 
 
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        (single_calls.map_point, {"n_starts": 2}),
+        (single_calls.laplace_posterior, {"n_draws": 10}),
+        (single_calls.pcn_posterior, {"n_chains": 2, "n_draws": 4, "n_burn": 2}),
+        (single_calls.nuts_posterior, {"n_chains": 1, "n_draws": 4, "n_burn": 2}),
+        (single_calls.ensemble_posterior, {"n_members": 20}),
+        (single_calls.adapted_posterior, {"n_reference": 30, "n_chains": 2, "n_draws": 4, "n_burn": 2}),
+        (single_calls.reference_posterior, {"n_reference": 300, "n_chains": 4}),
+        (database_posterior, {"n_entries": 20}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_call_reports_every_solve_that_it_asked_for(method, options, generator) -> None:
+    """Those of preconditioners and of searches for a mode too: what the problem's own counts grew by."""
+    posed, _ = problem(6)
+    posed = replace(posed, surrogate=posed.reference)
+    posed.solves.charge(7, reference=False)
+    posed.solves.charge(11, reference=True)
+    spent = method(posed, generator, **options).spent
+    assert (spent.surrogate + 7, spent.reference + 11) == (posed.solves.surrogate, posed.solves.reference)
+
+
 def test_a_choice_of_method_must_leave_a_budget(generator) -> None:
     posed, _ = problem(6)
     with pytest.raises(ValueError, match="n_reference 60 must be at least twice n_gate 50"):
