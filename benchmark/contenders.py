@@ -136,7 +136,7 @@ class SavedSurrogate:
 
 def surrogate_builder(surrogate: Surrogate, dtype: str) -> Callable[[Workload], Run]:
     def build(work: Workload) -> Run:
-        require_same_problem(surrogate, work)
+        surrogate.problem.require_same(work.problem, owner="the surrogate", asker="the workload")
         run = stepping(surrogate.on(work.grid).to(work.device), work)
         if dtype == "float32":
             return run
@@ -148,21 +148,6 @@ def surrogate_builder(surrogate: Surrogate, dtype: str) -> Callable[[Workload], 
         return autocast
 
     return build
-
-
-def require_same_problem(surrogate: Surrogate, work: Workload) -> None:
-    """Raises ValueError for another equation, dt or other quantities than the workload's."""
-    theirs, ours = surrogate.problem, work.problem
-    for what, a, b in (
-        ("equation", theirs.equation, ours.equation),
-        ("channels", [q.name for q in theirs.channels], [q.name for q in ours.channels]),
-        ("parameters", [q.name for q in theirs.scalars], [q.name for q in ours.scalars]),
-        ("coefficients", [q.name for q in theirs.coefficients], [q.name for q in ours.coefficients]),
-    ):
-        if a != b:
-            raise ValueError(f"the surrogate's {what}: {a}; the workload's: {b}")
-    if abs(theirs.dt - ours.dt) > 1e-9 * max(theirs.dt, ours.dt):
-        raise ValueError(f"the surrogate steps by dt = {theirs.dt:g}, the workload asks for dt = {ours.dt:g}")
 
 
 class Persistence:

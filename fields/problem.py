@@ -61,6 +61,23 @@ class Problem:
         """The same problem on another grid."""
         return replace(self, grid=grid)
 
+    def require_same(self, asked: "Problem", *, owner: str, asker: str) -> None:
+        """Raises ValueError for another equation, dt or other quantities, or an order of them, than `asked`.
+
+        Grids may differ. An equation that is not known ("") is not compared; dt within what single precision loses.
+        owner, asker: who has this problem and who asks for the other, for the message.
+        """
+        for what, mine, theirs in (
+            ("equation", self.equation or asked.equation, asked.equation or self.equation),
+            ("channels", [q.name for q in self.channels], [q.name for q in asked.channels]),
+            ("parameters", [q.name for q in self.scalars], [q.name for q in asked.scalars]),
+            ("coefficients", [q.name for q in self.coefficients], [q.name for q in asked.coefficients]),
+        ):
+            if mine != theirs:
+                raise ValueError(f"{owner}'s {what}: {mine}; {asker}'s: {theirs}")
+        if not math.isclose(self.dt, asked.dt, rel_tol=1e-6):
+            raise ValueError(f"{owner} steps by dt = {self.dt:g}, {asker} asks for dt = {asked.dt:g}")
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, for cards and file headers."""
 

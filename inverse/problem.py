@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from duhamel.fields import Grid, Propagator, State, rollout
+from duhamel.fields import Grid, Problem, Propagator, State, rollout
 from duhamel.inverse.noise import Noise
 from duhamel.inverse.observation import Observation
 from duhamel.inverse.priors import Prior
@@ -45,7 +45,8 @@ class InverseProblem:
 
     surrogate, reference: propagators on `grid` and `reference_grid` (`grid` where not given); a `Surrogate` in float32
         computes in float32, on the device where its weights are; its numbers are read in float64, where z is. At least
-        one is needed; what needs both says so.
+        one is needed; what needs both says so. Raises ValueError where one has a `problem` that is not the prior's, or
+        a domain that is not the grid's (ends within two spacings of the coarser grid, as of files of one data set).
     n_steps: of the rollout; 1 for a stationary problem.
     """
 
@@ -63,6 +64,14 @@ class InverseProblem:
     def __post_init__(self) -> None:
         if self.surrogate is None and self.reference is None:
             raise ValueError("an inverse problem needs a surrogate or a reference")
+        for owner, step, grid in (
+            ("the surrogate", self.surrogate, self.grid),
+            ("the reference", self.reference, self.reference_grid or self.grid),
+        ):
+            known = getattr(step, "problem", None)  # callables of others say nothing of what they solve
+            if isinstance(known, Problem):
+                known.require_same(self.prior.problem, owner=owner, asker="the prior")
+                _require_same_domain(known.grid, grid, owner)
         if not bool(self.data.isfinite().all()):
             raise ValueError("the data hold NaN or infinity: leave missing numbers out by the observation's mask")
         if len(self.noise.std) != len(self.data):
@@ -106,6 +115,18 @@ class InverseProblem:
             status=status,
             solves=self.solves,
         )
+
+
+def _require_same_domain(theirs: Grid, ours: Grid, owner: str) -> None:
+    """Their number of points may be another; a grid that was strided is a little shorter."""
+    same = theirs.boundary == ours.boundary and all(
+        max(abs(a - b), abs(left - origin)) <= 2 * max(h, k)
+        for a, b, left, origin, h, k in zip(
+            theirs.extent, ours.extent, theirs.origin, ours.origin, theirs.spacing, ours.spacing, strict=True
+        )
+    )
+    if not same:
+        raise ValueError(f"{owner} is for another domain: {theirs.to_dict()}; it is asked for {ours.to_dict()}")
 
 
 def counted(forward: ForwardMap, solves: Solves, *, reference: bool) -> ForwardMap:

@@ -8,7 +8,6 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from duhamel.benchmark.contenders import require_same_problem
 from duhamel.benchmark.fitted import Fitted
 from duhamel.benchmark.um_bridge import UMBridge
 from duhamel.benchmark.workload import Draw
@@ -91,7 +90,7 @@ def test_pod_is_fitted_and_its_time_counted(tmp_path):
     pod = Fitted(lambda problem: PODRegression(problem, rank=8), data, data_seconds=1.0)
     (setting,) = pod.settings("pod", work)
     assert setting.fixed.training_seconds > 0 and setting.fixed.total > 1.0
-    require_same_problem(setting.surrogate, work)
+    setting.surrogate.problem.require_same(work.problem, owner="the surrogate", asker="the workload")
     states = setting.build(work)(work.u0.float(), work.params.to(torch.float32))
     assert states.shape == (2, 6, 1, 32) and bool(states.isfinite().all())
     with pytest.raises(ValueError, match="use train.py"):

@@ -1,6 +1,7 @@
 """Priors, observations, noise and the map between whitened coordinates and sensors."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from duhamel.fields import (
     Grid,
     LengthScaleField,
     LogNormalField,
+    Problem,
+    Quantity,
     ThresholdedField,
 )
 from duhamel.inverse import (
@@ -28,7 +31,8 @@ from duhamel.inverse import (
     Prior,
     Status,
 )
-from duhamel.pdes import Burgers, Darcy, Heat, LogNormal, LogUniform, Uniform
+from duhamel.operators import FNO, Normaliser, Surrogate
+from duhamel.pdes import Burgers, Darcy, FisherKPP, Heat, LogNormal, LogUniform, Uniform
 from duhamel.solvers import reference_solver
 
 SQUARE = Darcy().grid((24, 20))
@@ -231,3 +235,64 @@ def test_what_cannot_be_inverted_is_refused(generator) -> None:
     circle = Grid(shape=(8,), extent=(1.0,), boundary=(Boundary.PERIODIC,), centring=Centring.NODE)
     with pytest.raises(ValueError, match="a box of 2 axes on a grid of 1"):
         Bump(low=(0.0, 0.0), high=(1.0, 1.0), width=0.1).n_coefficients(circle)
+
+
+BURGERS = Burgers().problem(CIRCLE, 0.1)
+
+
+def posed_with(**steps) -> InverseProblem:
+    """Burgers by the given propagators, whoever made them."""
+    return InverseProblem(
+        prior=Prior(BURGERS, {"velocity": SMOOTH, "viscosity": LogUniform(0.01, 0.1)}),
+        observation=Points(positions=[[0.25]], steps=(-1,)),
+        noise=IndependentNoise(torch.ones(1, dtype=torch.float64)),
+        data=torch.zeros(1, dtype=torch.float64),
+        grid=CIRCLE,
+        **steps,
+    )
+
+
+def trained_for(problem: Problem) -> Surrogate:
+    return Surrogate(FNO(problem, n_modes=2, width=4, n_layers=1), Normaliser(problem), trained_range={})
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"dt": 0.5}, "steps by dt = 0.5, the prior asks for dt = 0.1"),
+        ({"equation": "kdv"}, "equation: kdv; the prior's: burgers"),
+        ({"channels": (Quantity("height"),)}, r"channels: \['height'\]"),
+        ({"scalars": (Quantity("viscosity"), Quantity("speed"))}, "parameters: .*'speed'"),
+        ({"coefficients": (Quantity("force"),)}, r"coefficients: \['force'\]; the prior's: \[\]"),
+        ({"grid": replace(CIRCLE, extent=(2.0,))}, "another domain"),
+        ({"grid": replace(CIRCLE, origin=(-0.5,))}, "another domain"),
+        ({"grid": replace(CIRCLE, boundary=(Boundary.NEUMANN,))}, "another domain"),
+    ],
+    ids=["dt", "equation", "channels", "scalars", "coefficients", "extent", "origin", "boundary"],
+)
+def test_a_surrogate_of_another_problem_is_refused(changed, why) -> None:
+    stranger = trained_for(replace(BURGERS, **changed))
+    with pytest.raises(ValueError, match=f"the surrogate.*{why}"):
+        posed_with(surrogate=stranger)
+    with pytest.raises(ValueError, match=f"the reference.*{why}"):
+        posed_with(reference=stranger)
+
+
+def test_parameters_in_another_order_are_another_problem() -> None:
+    """Their numbers would be taken for one another."""
+    ours = FisherKPP().problem(FisherKPP().grid((16,)), 0.1)
+    swapped = replace(ours, scalars=ours.scalars[::-1])
+    with pytest.raises(ValueError, match=r"A's parameters: \['growth_rate', 'diffusivity'\]; B's: \['diffusivity', "):
+        swapped.require_same(ours, owner="A", asker="B")
+
+
+def test_propagators_that_solve_the_problem_or_do_not_say_are_taken() -> None:
+    """Another resolution, an equation that its data did not name, dt from a file in single precision, a closure."""
+    for step in (
+        trained_for(BURGERS.on(CIRCLE.with_shape((32,)))),
+        trained_for(replace(BURGERS, equation="")),
+        trained_for(replace(BURGERS, dt=float(torch.tensor(0.1, dtype=torch.float32)))),
+        lambda u, params: u,
+        torch.nn.Identity(),
+    ):
+        assert posed_with(surrogate=step).surrogate is step
