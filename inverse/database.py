@@ -30,11 +30,15 @@ def database_posterior(
     Ezhov et al. (2022), PMLR 193, "For-loops are all you need". Serves up to some eight parameters and to start other
     methods; refused where one entry carries more than a fifth of the weight, or those that were not kept together more
     than a hundredth: what is left would be too narrow. The table is of use for other data too: `simulated` makes it.
+    Raises ValueError where no entry has a finite misfit.
     """
     target = cheapest(problem)
     with spending(problem.solves) as spent:
         z, seen = simulated(target, n_entries, generator)
-        misfit = (target.noise.whiten(target.data - seen).square().sum(dim=1) / 2).nan_to_num(nan=torch.inf)
+        misfit = target.noise.whiten(target.data - seen).square().sum(dim=1) / 2
+        misfit = misfit.nan_to_num(nan=torch.inf, posinf=torch.inf)
+        if not bool(misfit.isfinite().any()):
+            raise ValueError(f"the model is not finite for any of {n_entries} prior draws: there is nothing to weight")
         least, kept = misfit.topk(min(n_kept, n_entries), largest=False)
         weights = torch.softmax(-least, dim=0)
     lost = 1 - float((torch.logsumexp(-least, dim=0) - torch.logsumexp(-misfit, dim=0)).exp())

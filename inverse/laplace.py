@@ -10,8 +10,13 @@ from duhamel.inverse.target import Status, Target
 
 
 def laplace_gaussian(target: Target, mode: Float[Tensor, " dim"]) -> Gaussian:
-    """N(mode, (I + J^T J)^-1), J = d(Gamma^(-1/2) H)/dz (Gauss-Newton); one solve and an adjoint a sensor."""
+    """N(mode, (I + J^T J)^-1), J = d(Gamma^(-1/2) H)/dz (Gauss-Newton); one solve and an adjoint a sensor.
+
+    Raises ValueError where J is not finite.
+    """
     _, jacobian = target.linearised(mode)
+    if not bool(jacobian.isfinite().all()):
+        raise ValueError("the model's Jacobian is not finite at the mode: there is no Laplace approximation there")
     identity = torch.eye(target.dim, dtype=torch.float64)
     return Gaussian.from_precision(mode, identity + jacobian.T @ jacobian)
 

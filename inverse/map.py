@@ -93,7 +93,7 @@ def gauss_newton_map(
     with spending(target.solves) as spent:
         for i in range(max_iterations):
             r, jacobian = target.linearised(z)
-            value = float((r.square().sum() / 2 + z.square().sum() / 2).nan_to_num(nan=torch.inf))
+            value = float((r.square().sum() / 2 + z.square().sum() / 2).nan_to_num(nan=torch.inf, posinf=torch.inf))
             history.append((i + 1, value))
             if not np.isfinite(value) or not bool(jacobian.isfinite().all()):
                 break

@@ -17,6 +17,7 @@ from duhamel.inverse import (
     Status,
     Target,
     gauss_newton_map,
+    laplace_gaussian,
     lbfgs_map,
     pcn,
     preconditioner,
@@ -87,6 +88,31 @@ def test_optimisers_end_where_the_model_overflows() -> None:
         preconditioner(target(holes), starts=bad[None])
     both = preconditioner(target(holes), starts=torch.stack([bad, 0 * bad]))
     torch.testing.assert_close(both.mean, torch.full((2,), 0.5, dtype=torch.float64))
+
+
+def test_a_model_that_overflows_to_infinity_has_no_mode_and_no_preconditioner() -> None:
+    """exp(1000) is infinite, which the largest finite number is not: N(0, 0) would be the answer."""
+    beyond = target(lambda z: (1000 * (z + 1)).exp())
+    found = gauss_newton_map(beyond)
+    assert found.potential == math.inf and not found.converged
+    with pytest.raises(ValueError, match="not finite at any of 1 starts"):
+        preconditioner(beyond)
+    with pytest.raises(ValueError, match="Jacobian is not finite"):
+        laplace_gaussian(beyond, torch.zeros(2, dtype=torch.float64))
+
+
+def test_a_database_of_solves_that_overflow_is_refused(generator) -> None:
+    """Of entries some of which are infinite these have no weight; where all are, there is no answer."""
+    posed, _ = problem(6)
+    broken = replace(posed, reference=lambda u, params: u + math.inf)
+    with pytest.raises(ValueError, match="not finite for any of 20 prior draws"):
+        database_posterior(broken, generator, n_entries=20)
+    holed = replace(posed, reference=lambda u, params: torch.where(u.mean(dim=-1, keepdim=True) > 0, u, math.inf))
+    found = database_posterior(holed, generator, n_entries=20, n_kept=20)
+    states = posed.prior(found.draws, posed.grid)[0]
+    lost = states[:, 0].mean(dim=-1) <= 0
+    assert 0 < int(lost.sum()) < 20 and bool((found.draw_weights[lost] == 0).all())
+    assert float(found.draw_weights.sum()) == pytest.approx(1.0, abs=1e-12)
 
 
 def test_a_search_that_begins_where_the_model_overflows_goes_on(generator, monkeypatch) -> None:
