@@ -12,13 +12,15 @@ from duhamel.inverse.gaussian import Gaussian
 from duhamel.inverse.posterior import Posterior, Spent, spending
 from duhamel.inverse.target import BudgetExceeded, Target
 
+REST = 0.01
+
 
 @dataclass(frozen=True, kw_only=True)
 class MapEstimate(Posterior):
     """One draw, the mode. Read `mode` and `potential`.
 
     history: (evaluations of value and gradient so far, least potential so far), one entry an evaluation.
-    converged: by the optimiser's own test, not stopped by a budget.
+    converged: by the optimiser's own test, from the start that led to the mode; not stopped by a budget.
     """
 
     potential: float
@@ -42,40 +44,74 @@ def lbfgs_map(
 
     whitened_by: minimise over x, z = m + L x: with a Laplace approximation the Hessian in x is near the identity.
     max_evaluations: of value and gradient, for each start. A budget of reference solves that runs out ends the search
-        with the best point so far, not converged.
+        with the best point so far, not converged. Nor is a search that begins where the potential is not finite, or
+        whose last line search failed more than a hundredth of a posterior deviation from a mode.
     tolerance: on the largest component of the gradient in x.
     """
     gaussian = whitened_by or Gaussian.standard(target.dim)
     starts = gaussian.mean.unsqueeze(0) if starts is None else starts
     history: list[tuple[int, float]] = []
     best: tuple[float, Tensor] = (np.inf, starts[0])
-    converged = True
-
-    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
-        nonlocal best
-        z = gaussian.colour(torch.from_numpy(x))
-        value, gradient = target.value_and_gradient(z.unsqueeze(0))
-        if float(value) < best[0]:
-            best = float(value), z
-        history.append((len(history) + 1, best[0]))
-        return float(value), (gradient[0] @ gaussian.factor).numpy()
-
+    converged = False
     with spending(target.solves) as spent:
-        for start in starts:
-            try:
+        try:
+            for start in starts:
+                search = _Search(target, gaussian, history, best)
                 found = scipy.optimize.minimize(
-                    objective,
+                    search,
                     gaussian.whiten(start).numpy(),
                     jac=True,
                     method="L-BFGS-B",
+                    callback=search.accept,
                     options={"maxfun": max_evaluations, "maxiter": max_evaluations, "gtol": tolerance, "ftol": 0},
                 )
-                # Status 2 is a line search that rounding stopped: as converged as the arithmetic allows.
-                converged = converged and found.status in (0, 2)
-            except BudgetExceeded:
-                converged = False
-                break
-    return _estimate("L-BFGS MAP", target, best, history, converged and bool(np.isfinite(best[0])), spent)
+                if search.best[0] < best[0]:
+                    best, converged = search.best, found.status == 0 or (found.status == 2 and _at_rest(found))
+        except BudgetExceeded:
+            best, converged = search.best, False
+    return _estimate("L-BFGS MAP", target, best, history, converged, spent)
+
+
+class _Search:
+    """Potential and gradient in x, and the best point; where the model overflows, a wall that a line search backs from.
+
+    There the potential along the step d from the last iterate, of slope s < 0, is taken to be -|s| t + 2 |s| t^2: above
+    the iterate's at t = 1, so never accepted, and lowest at a quarter of the step.
+    """
+
+    def __init__(
+        self, target: Target, gaussian: Gaussian, history: list[tuple[int, float]], best: tuple[float, Tensor]
+    ) -> None:
+        self.target, self.gaussian, self.history, self.best = target, gaussian, history, best
+        self.seen: tuple[np.ndarray, float, np.ndarray] | None = None
+        self.iterate: tuple[np.ndarray, float, np.ndarray] | None = None
+
+    def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        z = self.gaussian.colour(torch.from_numpy(x))
+        value, gradient = self.target.value_and_gradient(z.unsqueeze(0))
+        finite = bool(value.isfinite().all() and gradient.isfinite().all())
+        if finite and float(value) < self.best[0]:
+            self.best = float(value), z
+        self.history.append((len(self.history) + 1, self.best[0]))
+        if finite:
+            self.seen = x.copy(), float(value), (gradient[0] @ self.gaussian.factor).numpy()
+            self.iterate = self.iterate or self.seen
+            return self.seen[1:]
+        if self.iterate is None:
+            return np.inf, np.zeros_like(x)  # a start that overflows: ends the search there
+        origin, level, slope = self.iterate
+        step = x - origin
+        drop = abs(float(slope @ step))
+        return level + drop, 3 * drop * step / float(step @ step)
+
+    def accept(self, intermediate_result: scipy.optimize.OptimizeResult) -> None:
+        """The point seen last is the new iterate."""
+        self.iterate = self.seen
+
+
+def _at_rest(found: scipy.optimize.OptimizeResult) -> bool:
+    """Was it rounding that stopped the line search? The Newton step left is at most REST posterior deviations long."""
+    return float(found.jac @ (found.hess_inv @ found.jac)) <= REST**2
 
 
 def gauss_newton_map(

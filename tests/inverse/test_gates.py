@@ -17,6 +17,7 @@ from duhamel.inverse import (
     Status,
     Target,
     gauss_newton_map,
+    laplace,
     laplace_gaussian,
     lbfgs_map,
     pcn,
@@ -88,6 +89,42 @@ def test_optimisers_end_where_the_model_overflows() -> None:
         preconditioner(target(holes), starts=bad[None])
     both = preconditioner(target(holes), starts=torch.stack([bad, 0 * bad]))
     torch.testing.assert_close(both.mean, torch.full((2,), 0.5, dtype=torch.float64))
+
+
+def edge(z: torch.Tensor) -> torch.Tensor:
+    """10 z, and not a number from 0.5 on."""
+    return 10 * z + torch.where(z.abs() < 0.5, 0.0, math.nan)
+
+
+def steep(data: float) -> Target:
+    noise = IndependentNoise(torch.tensor([0.1], dtype=torch.float64))
+    one = torch.tensor([data], dtype=torch.float64)
+    return Target(forward=edge, noise=noise, data=one, dim=1, status=Status.EXACT)
+
+
+def test_a_line_search_backs_from_where_the_model_overflows(generator) -> None:
+    """The first step from 0 goes to 1; the mode is 0.4 of the right kind: (1e4 + 1) z = 4e3."""
+    found = lbfgs_map(steep(4.0))
+    assert found.converged and float(found.mode) == pytest.approx(4e3 / (1e4 + 1), abs=1e-9)
+    assert laplace(steep(4.0), found.mode, generator=generator).passed
+
+
+def test_a_search_that_ends_at_an_edge_has_no_mode_and_no_laplace_approximation(generator) -> None:
+    """The mode of the whole line, 0.8, lies where there is no model."""
+    found = lbfgs_map(steep(8.0))
+    assert not found.converged and 0.45 < float(found.mode) < 0.5
+    for away, passes in ((0.0, True), (0.05, True), (0.2, False)):
+        mode = torch.tensor([(4e3 + away * 10001**0.5) / 10001], dtype=torch.float64)
+        near = laplace(steep(4.0), mode, generator=generator)
+        assert near.gates[0].value == pytest.approx(away, abs=1e-9) and near.passed is passes
+    with pytest.raises(GateFailed, match="distance from the mode"):
+        laplace(steep(8.0), found.mode, generator=generator).interval()
+
+
+def test_a_start_that_overflows_does_not_spoil_the_others() -> None:
+    starts = torch.tensor([[0.0], [0.7]], dtype=torch.float64)
+    assert lbfgs_map(steep(4.0), starts=starts).converged
+    assert lbfgs_map(steep(4.0), starts=starts.flip(0)).converged
 
 
 def test_a_model_that_overflows_to_infinity_has_no_mode_and_no_preconditioner() -> None:
