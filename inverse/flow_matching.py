@@ -19,20 +19,15 @@ VALIDATIONS = 8
 class FlowMatching:
     """A trained flow and the family of inverse problems that it answers: `posterior` takes any of them.
 
+    example: one problem of the family: prior, equation, dt and states seen are those of all.
     n_sensors: least and largest number of places. noise: standard deviation of every reading.
     spent: on simulations and training. validation_loss: of the weights that were kept.
     """
 
     def __init__(
-        self, flow: SensorFlow, observation: Points, n_sensors: tuple[int, int], noise: float, status: Status
+        self, flow: SensorFlow, example: InverseProblem, n_sensors: tuple[int, int], noise: float, status: Status
     ) -> None:
-        self.flow, self.observation, self.n_sensors, self.noise, self.status = (
-            flow,
-            observation,
-            n_sensors,
-            noise,
-            status,
-        )
+        self.flow, self.example, self.n_sensors, self.noise, self.status = flow, example, n_sensors, noise, status
         self.spent = Spent()
         self.validation_loss = math.inf
 
@@ -48,20 +43,24 @@ class FlowMatching:
         return Posterior(method="flow matching", status=self.status, samples=draws, spent=spent)
 
     def _checked(self, problem: InverseProblem) -> Float[Tensor, "place axis"]:
-        seen, grid = problem.observation, self.flow.grid
-        domains = [(g.extent, g.origin) for g in (grid, problem.grid)]
+        seen, grid, example = problem.observation, self.flow.grid, self.example
+        domains = [(g.extent, g.origin, g.boundary) for g in (grid, problem.grid)]
         if problem.prior.dim != self.flow.dim or domains[0] != domains[1]:
             raise ValueError(
-                f"this flow was trained for {self.flow.dim} coefficients on {grid.extent} from {grid.origin}, got "
-                f"{problem.prior.dim} on {problem.grid.extent} from {problem.grid.origin}"
+                f"this flow was trained for {self.flow.dim} coefficients on {grid.extent} from {grid.origin} "
+                f"({', '.join(grid.boundary)}), got {problem.prior.dim} on {problem.grid.extent} from "
+                f"{problem.grid.origin} ({', '.join(problem.grid.boundary)})"
             )
-        if not isinstance(seen, Points) or (tuple(seen.steps), seen.channel) != (
-            tuple(self.observation.steps),
-            self.observation.channel,
-        ):
+        example.prior.problem.require_same(problem.prior.problem, owner="the flow", asker="the prior")
+        # In their order, too: it says which coefficient is whose.
+        trained, asked = (list(p.prior.parts.items()) for p in (example, problem))
+        if trained != asked:
+            raise ValueError(f"this flow was trained for the prior {trained}, got {asked}")
+        states, wanted = (_states_seen(p) for p in (example, problem))
+        if not isinstance(seen, Points) or (wanted, seen.channel) != (states, example.observation.channel):
             raise ValueError(
-                f"this flow was trained for points at steps {tuple(self.observation.steps)} of channel "
-                f"{self.observation.channel}, got {type(seen).__name__} at {tuple(seen.steps)} of {seen.channel}"
+                f"this flow was trained for points at steps {states} of channel {example.observation.channel}, got "
+                f"{type(seen).__name__} at {wanted} of {seen.channel}"
             )
         if seen.mask is not None:
             raise ValueError("leave missing sensors out of the positions: this observation has a mask")
@@ -73,12 +72,20 @@ class FlowMatching:
         return positions
 
 
+def _states_seen(problem: InverseProblem) -> list[int]:
+    """Steps counted from the initial state: the last one of another number of steps is another state."""
+    return [step % (problem.n_steps + 1) for step in problem.observation.steps]
+
+
 def _noise_level(problem: InverseProblem, expected: float | None = None) -> float:
-    """The one standard deviation of all readings."""
+    """The one standard deviation of all readings, which must be independent."""
     level = float(problem.noise.std[0]) if expected is None else expected
     if not torch.allclose(problem.noise.std, torch.full_like(problem.noise.std, level), rtol=1e-3):
         low, high = float(problem.noise.std.min()), float(problem.noise.std.max())
         raise ValueError(f"a flow is trained for one noise level, {level:.4g}; here it lies in {low:.4g} to {high:.4g}")
+    identity = torch.eye(len(problem.noise.std), dtype=torch.float64)
+    if not torch.allclose(problem.noise.whiten(identity) * level, identity, rtol=1e-3, atol=1e-3):
+        raise ValueError("a flow is trained for independent noise; here the noise of readings is correlated")
     return level
 
 
@@ -100,7 +107,7 @@ def trained_flow(
 
     problem: an example: its prior, grid, steps seen and noise level are those of all; its places and data are not used.
     A tenth of the simulations picks the epoch. Raises ValueError for an observation other than `Points`, for noise
-    that differs between readings, and for numbers of sensors that are none.
+    that differs between readings or is correlated, and for numbers of sensors that are none.
     """
     seen = problem.observation
     if not isinstance(seen, Points):
@@ -115,7 +122,7 @@ def trained_flow(
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         flow = SensorFlow(problem.prior.dim, forward.grid, len(seen.steps), width=width, n_layers=n_layers)
         status = Status.EXACT if reference else Status.UNCORRECTED
-        trained = FlowMatching(flow, seen, n_sensors, level, status.at_most(Status.APPROXIMATE))
+        trained = FlowMatching(flow, problem, n_sensors, level, status.at_most(Status.APPROXIMATE))
         z = torch.randn(n_simulations, problem.prior.dim, generator=generator, dtype=torch.float64)
         problem.solves.charge(n_simulations, reference=reference)
         states = _states(forward, z, seen)

@@ -8,10 +8,15 @@ import pytest
 import torch
 
 from duhamel.benchmark.posterior_table import means
+from duhamel.fields import Boundary
 from duhamel.inverse import (
+    CorrelatedNoise,
     GateFailed,
     Gaussian,
     IndependentNoise,
+    InverseProblem,
+    Known,
+    Points,
     Posterior,
     Prior,
     Status,
@@ -32,8 +37,8 @@ from duhamel.inverse.learned_prior import learned_prior_cma
 from duhamel.inverse.methods import reference_posterior, two_level_posterior
 from duhamel.inverse.posterior import Gate, Spent
 from duhamel.inverse.sensor_flow import SensorFlow
-from duhamel.pdes import Choice, Heat
-from tests.inverse.test_learned_posteriors import problem
+from duhamel.pdes import Advection, Choice, Heat, Uniform
+from tests.inverse.test_learned_posteriors import problem, still
 
 
 def target(forward, status: Status = Status.EXACT) -> Target:
@@ -229,15 +234,51 @@ def test_a_distribution_without_a_transport_is_no_prior_of_a_number() -> None:
 def test_a_flow_refuses_another_domain_and_another_number_of_coefficients() -> None:
     posed, _ = problem(6)
     grid, flow = posed.grid, SensorFlow(3, posed.grid, 1, width=8, n_layers=1)
-    trained = FlowMatching(flow, posed.observation, (1, 10), 0.3, Status.APPROXIMATE)
+    trained = FlowMatching(flow, posed, (1, 10), 0.3, Status.APPROXIMATE)
     generator = torch.Generator().manual_seed(0)
     assert trained.posterior(posed, generator, n_draws=3).samples.shape == (1, 3, 3)
     wide = replace(posed, grid=replace(grid, extent=(2.0,)))
     with pytest.raises(ValueError, match=r"3 coefficients on \(1.0,\) .* got 3 on \(2.0,\)"):
         trained.posterior(wide, generator)
-    other = FlowMatching(SensorFlow(4, grid, 1, width=8), posed.observation, (1, 10), 0.3, Status.APPROXIMATE)
+    open_box = replace(posed, grid=replace(grid, boundary=(Boundary.DIRICHLET,)))
+    with pytest.raises(ValueError, match=r"\(neumann\), got 3 .*\(dirichlet\)"):
+        trained.posterior(open_box, generator)
+    other = FlowMatching(SensorFlow(4, grid, 1, width=8), posed, (1, 10), 0.3, Status.APPROXIMATE)
     with pytest.raises(ValueError, match="trained for 4 coefficients"):
         other.posterior(posed, generator)
+
+
+def advected(low: float = 0.1, *, n_steps: int = 3, dt: float = 0.05, step: int = -1) -> InverseProblem:
+    """Of a wave nothing is known but its initial state: the speed is U(low, 1)."""
+    pde = Advection()
+    grid = pde.grid((16,))
+    parts = {"speed": Uniform(low=low, high=1.0), "concentration": Known(1.0)}
+    return InverseProblem(
+        prior=Prior(pde.problem(grid, dt), parts),
+        observation=Points(positions=[[0.1], [0.5]], steps=(step,)),
+        noise=IndependentNoise(torch.full((2,), 0.1, dtype=torch.float64)),
+        data=torch.zeros(2, dtype=torch.float64),
+        grid=grid,
+        n_steps=n_steps,
+        reference=still,
+    )
+
+
+def test_a_flow_refuses_another_prior_time_step_number_of_steps_and_correlated_noise(generator) -> None:
+    posed = advected()
+    flow = SensorFlow(posed.prior.dim, posed.grid, 1, width=8, n_layers=1)
+    trained = FlowMatching(flow, posed, (1, 3), 0.1, Status.APPROXIMATE)
+    for same in (posed, advected(), advected(step=3), advected(n_steps=11, step=3)):
+        assert trained.posterior(same, generator, n_draws=3).samples.shape == (1, 3, posed.prior.dim)
+    for other, why in (
+        (advected(0.5), r"prior .*low=0.1.* got .*low=0.5"),
+        (advected(dt=0.1), "steps by dt = 0.05, the prior asks for dt = 0.1"),
+        (advected(n_steps=11), r"at steps \[3\] .* at \[11\]"),
+        (advected(step=2), r"at steps \[3\] .* at \[2\]"),
+        (replace(posed, noise=CorrelatedNoise(0.01 * (0.5 + 0.5 * torch.eye(2).double()))), "correlated"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            trained.posterior(other, generator)
 
 
 def test_a_count_that_one_seed_did_not_reach_has_no_finite_mean() -> None:
