@@ -77,7 +77,7 @@ def places(sensors: DictConfig, grid: Grid, generator: torch.Generator) -> Float
 
 
 def summary(name: str, found: Posterior, problem: InverseProblem, truth: Float[Tensor, "1 dim"]) -> dict[str, Any]:
-    """Numbers of one method; intervals and coverage only where its gates passed."""
+    """Numbers of one method; intervals and coverage only where its gates passed, effective draws only of chains."""
     row: dict[str, Any] = {
         "name": name,
         "method": found.method,
@@ -86,9 +86,11 @@ def summary(name: str, found: Posterior, problem: InverseProblem, truth: Float[T
         "surrogate_solves": found.spent.surrogate,
         "reference_solves": found.spent.reference,
         "seconds": found.spent.seconds,
+        "ess": None,
+        "reference_solves_per_ess": None,
     }
     exact = problem.prior.values(truth, problem.grid)
-    if found.samples.shape[1] >= 4 and found.weights is None:
+    if found.chains and found.samples.shape[1] >= 4:
         ess = float(effective_sample_size(found.samples).median())
         row |= {"ess": ess, "reference_solves_per_ess": found.spent.reference / ess}
     for quantity, where in problem.prior.slices.items():

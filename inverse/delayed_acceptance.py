@@ -68,6 +68,7 @@ def delayed_acceptance(
         gaussian=gaussian,
         acceptance=accepted,
         gates=(*chain_gates(samples), gap_gate(first)),
+        chains=True,
     )
 
 

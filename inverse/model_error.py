@@ -156,4 +156,5 @@ def adapted(
         acceptance=found.acceptance,
         gates=(*found.gates, left),
         target=target,
+        chains=True,
     )

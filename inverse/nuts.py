@@ -56,4 +56,5 @@ def nuts(
         spent=spent,
         gaussian=gaussian,
         gates=chain_gates(samples),
+        chains=True,
     )

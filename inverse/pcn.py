@@ -86,4 +86,5 @@ def pcn(
         gaussian=gaussian,
         acceptance=accepted,
         gates=chain_gates(samples),
+        chains=True,
     )

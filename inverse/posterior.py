@@ -62,6 +62,8 @@ def spending(solves: Solves) -> Iterator[Spent]:
 class Posterior:
     """Draws z of each chain, in whitened coordinates.
 
+    chains: drawn one after another by Markov chains, so that an effective sample size says what they are worth.
+        Ensemble members depend on one another, and a fitted density gives as many draws as are asked for.
     weights: sum to one; some are negative where an estimator is a sum of corrections. None: equal.
     gates: one more where draws are not finite, which fails.
     gaussian: the Gaussian that the method fitted or was preconditioned by.
@@ -78,6 +80,7 @@ class Posterior:
     gaussian: Gaussian | None = None
     acceptance: float | None = None
     target: Target | None = None
+    chains: bool = False
 
     def __post_init__(self) -> None:
         lost = 1 - float(self.samples.isfinite().all(dim=-1).double().mean())

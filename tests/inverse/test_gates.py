@@ -30,6 +30,7 @@ from duhamel.inverse import (
     reweighted,
 )
 from duhamel.inverse import methods as single_calls
+from duhamel.inverse.__main__ import summary
 from duhamel.inverse.database import database_posterior
 from duhamel.inverse.diagnostics import chain_gates
 from duhamel.inverse.flow_matching import FlowMatching
@@ -309,6 +310,25 @@ def test_a_call_reports_every_solve_that_it_asked_for(method, options, generator
     posed.solves.charge(11, reference=True)
     spent = method(posed, generator, **options).spent
     assert (spent.surrogate + 7, spent.reference + 11) == (posed.solves.surrogate, posed.solves.reference)
+
+
+def test_effective_draws_are_counted_of_chains_alone(generator) -> None:
+    """A method that gives draws for nothing has no price for one."""
+    posed, _ = problem(6)
+    truth = posed.prior.sample(1, generator)
+    chain = single_calls.pcn_posterior(posed, generator, n_chains=4, n_draws=20, n_burn=2)
+    row = summary("pcn", chain, posed, truth)
+    assert 0 < row["ess"] < 200 and row["reference_solves_per_ess"] == chain.spent.reference / row["ess"]
+    flow = FlowMatching(SensorFlow(3, posed.grid, 1, width=8, n_layers=1), posed, (1, 10), 0.3, Status.APPROXIMATE)
+    for found in (
+        single_calls.ensemble_posterior(posed, generator, n_members=20),
+        single_calls.laplace_posterior(posed, generator, n_draws=20),
+        flow.posterior(posed, generator, n_draws=20),
+        database_posterior(posed, generator, n_entries=20),
+        single_calls.map_point(posed, generator),
+    ):
+        row = summary(found.method, found, posed, truth)
+        assert row["ess"] is None and row["reference_solves_per_ess"] is None, found.method
 
 
 def test_a_choice_of_method_must_leave_a_budget(generator) -> None:
