@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from duhamel.inverse.correction import gap_gate
-from duhamel.inverse.diagnostics import chain_gates
+from duhamel.inverse.diagnostics import chain_gates, length_gate
 from duhamel.inverse.gaussian import Gaussian
 from duhamel.inverse.pcn import PCN
 from duhamel.inverse.posterior import Posterior, spending
@@ -33,7 +33,7 @@ def delayed_acceptance(
 
     starts: draws of the coarse posterior, a chain each. n_reference: hard budget; as many steps as it pays for, the
         first n_burn of them dropped. A coarse target with an error model serves best.
-    Gates: standard deviation of Delta at the proposals' starts; R-hat.
+    Gates: R-hat; a hundred effective draws, over all chains; standard deviation of Delta at the proposals' starts.
     """
     n_chains = len(starts)
     n_steps = n_reference // n_chains - 1
@@ -67,7 +67,7 @@ def delayed_acceptance(
         spent=spent,
         gaussian=gaussian,
         acceptance=accepted,
-        gates=(*chain_gates(samples), gap_gate(first)),
+        gates=(*chain_gates(samples), length_gate(samples), gap_gate(first)),
         chains=True,
     )
 

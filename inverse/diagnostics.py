@@ -17,6 +17,8 @@ with warnings.catch_warnings():
     import arviz
 
 R_HAT_LIMIT = 1.05
+# Of a mean, in posterior deviations: a hundred effective draws.
+MONTE_CARLO_LIMIT = 0.1
 
 
 def effective_sample_size(samples: Float[Tensor, "chain draw dim"]) -> Float[Tensor, " dim"]:
@@ -51,6 +53,16 @@ def chain_gates(samples: Float[Tensor, "chain draw dim"]) -> tuple[Gate, ...]:
         return (Gate("R-hat", float("inf"), R_HAT_LIMIT, f"{stuck} of {len(samples)} chains never moved"),)
     worst = float(r_hat(samples).nan_to_num(nan=float("inf")).max())
     return (Gate("R-hat", worst, R_HAT_LIMIT, "run longer chains, or precondition better"),)
+
+
+def length_gate(samples: Float[Tensor, "chain draw dim"]) -> Gate:
+    """Are the chains long enough? 1 / sqrt(ESS) of the coordinate with the fewest effective draws over all chains.
+
+    R-hat does not say so: by its definition R-hat^2 - 1 is about M (1 / ESS - 1 / N), M halves of chains and N draws,
+    which is small for few chains and for few draws. ESS: Vehtari et al. 2021.
+    """
+    fewest = float(effective_sample_size(samples).min())
+    return Gate("Monte Carlo error / deviation", fewest**-0.5, MONTE_CARLO_LIMIT, "run longer chains")
 
 
 def smoothed_weights(log_weights: Float[Tensor, " draw"]) -> tuple[Float[Tensor, " draw"], float]:

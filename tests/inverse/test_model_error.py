@@ -174,6 +174,26 @@ def one_dimensional(amount: float, status: Status) -> Target:
     )
 
 
+@pytest.mark.parametrize(("n_steps", "refused"), [(30, ["Monte Carlo error / deviation"]), (400, [])])
+def test_chains_of_delayed_acceptance_that_agree_may_still_be_too_short(n_steps, refused, generator) -> None:
+    """Where models agree, each step is an independent draw of the posterior: two chains of 30 make 60."""
+    cheap, fine = one_dimensional(0.0, Status.UNCORRECTED), one_dimensional(0.0, Status.EXACT)
+    gaussian = Gaussian(torch.tensor([0.64]).double(), torch.tensor([[0.2**0.5]]).double())
+    found = delayed_acceptance(
+        cheap,
+        fine,
+        gaussian=gaussian,
+        starts=gaussian.sample(2, generator),
+        n_reference=2 * (n_steps + 1),
+        generator=generator,
+        subchain=1,
+        beta=1.0,
+    )
+    assert found.acceptance == pytest.approx(1.0, abs=1e-12)
+    assert [gate.name for gate in found.gates if not gate.passed] == refused, found.report()
+    assert found.gates[1].value == pytest.approx((2 * n_steps) ** -0.5, rel=0.3)
+
+
 def test_importance_weights_and_two_levels_against_quadrature(generator) -> None:
     """Mean and standard deviation of a nonlinear posterior, within four standard errors of ten repeats."""
     cheap, fine = one_dimensional(0.0, Status.UNCORRECTED), one_dimensional(0.4, Status.EXACT)
