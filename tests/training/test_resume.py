@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -179,6 +180,30 @@ def test_a_run_goes_on_from_the_best_checkpoint_too(undisturbed, tmp_path: Path)
     assert torch.load(tmp_path / "best.ckpt", weights_only=True)["global_step"] == 12
     (tmp_path / "last.ckpt").write_bytes((tmp_path / "best.ckpt").read_bytes())
     assert_equal(result(tmp_path, *train(tmp_path, resume=True)), undisturbed[1])
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_run_that_was_moved_or_copied_keeps_its_best_model(copied, undisturbed, tmp_path: Path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    with pytest.raises(Killed):
+        train(here, At(14, kill))
+    shutil.copytree(here, there)
+    if copied:
+        (here / "best.ckpt").write_bytes(b"of another run by now")
+    else:
+        shutil.rmtree(here)
+    run, subject = train(there, resume=True)
+    assert Path(run.checkpoint_callback.best_model_path).parent == there
+    assert_equal(result(there, run, subject), undisturbed[1])
+
+
+def test_without_its_best_model_a_run_chooses_among_those_to_come(tmp_path: Path):
+    with pytest.raises(Killed):
+        train(tmp_path, At(14, kill))
+    (tmp_path / "best.ckpt").unlink()
+    with pytest.warns(UserWarning, match="best.ckpt is not there: the best model is chosen among those from now on"):
+        run, _ = train(tmp_path, resume=True)
+    assert torch.load(run.checkpoint_callback.best_model_path, weights_only=True)["global_step"] == 24
 
 
 def trained_on_fresh_samples(folder: Path, *callbacks: lightning.Callback, resume: bool = False) -> None:
