@@ -195,7 +195,9 @@ class SurrogateModule(LightningModule):
         self.panels = {name: self._panel() for name in self.test_names}
 
     def test_step(self, batch: Trajectory, batch_idx: int, dataloader_idx: int = 0) -> None:
-        self._compare(batch, self.panels[self.test_names[dataloader_idx]])
+        # Not lowered: the figures are those of the file, which is loaded without autocast.
+        with torch.autocast(self.device.type, enabled=False):
+            self._compare(batch, self.panels[self.test_names[dataloader_idx]])
 
     def on_test_epoch_end(self) -> None:
         self._gather_panels()

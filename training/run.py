@@ -59,8 +59,8 @@ def open_run(run: Path, cfg: DictConfig, checkpoint: Path | None) -> Iterator[No
     """The folder of a new or a resumed run, for this run alone; config.yaml in it is `cfg`.
 
     Raises ValueError where another run writes to it.
-    Metrics that a new run finds are set aside as metrics_1.csv, ...; a resumed one goes on with them. Of several
-    processes of one training the first opens the folder.
+    Metrics and checkpoints that a new run finds are set aside as metrics_1.csv, checkpoints_1, ...; a resumed one goes
+    on with them. Of several processes of one training the first opens the folder.
     """
     # Between Lightning and torch.
     warnings.filterwarnings("ignore", message="`isinstance.treespec, LeafSpec")
@@ -71,15 +71,22 @@ def open_run(run: Path, cfg: DictConfig, checkpoint: Path | None) -> Iterator[No
         return
     try:
         with FileLock(run / ".lock", timeout=PATIENCE):
-            metrics, part = run / "metrics.csv", 1
-            if checkpoint is None and metrics.is_file():
-                while (run / f"metrics_{part}.csv").exists():
-                    part += 1
-                metrics.rename(run / f"metrics_{part}.csv")
+            if checkpoint is None:
+                _set_aside(run / "metrics.csv")
+                _set_aside(run / "checkpoints")
             OmegaConf.save(cfg, run / "config.yaml", resolve=True)
             yield
     except Timeout as error:
         raise ValueError(f"{run}: another run is writing here; wait for it, or choose another hydra.run.dir") from error
+
+
+def _set_aside(path: Path) -> None:
+    """Under a name with a number, where there is something."""
+    part = 1
+    while (other := path.with_name(f"{path.stem}_{part}{path.suffix}")).exists():
+        part += 1
+    if path.exists():
+        path.rename(other)
 
 
 @contextmanager

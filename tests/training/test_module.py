@@ -9,9 +9,12 @@ import lightning
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
-from duhamel.fields import Moments, Parameters, Statistics, Trajectory
+import duhamel
+from duhamel.fields import Moments, Parameters, Statistics, Trajectory, rollout
+from duhamel.metrics import relative_l2
 from duhamel.operators import FNO, Normaliser, Surrogate
 from duhamel.operators.card import trained_range
 from duhamel.training import AverageWeights, StopWhenNotFinite, SurrogateModule, ValidateAtEnd
@@ -20,7 +23,7 @@ from duhamel.training.balance import ReLoBRaLo
 from duhamel.training.callbacks import MovingAverage
 from duhamel.training.curriculum import LossGated
 from duhamel.training.losses import RelativeL2
-from duhamel.training.run import clocked
+from duhamel.training.run import clocked, open_run
 from duhamel.training.schedules import cosine, one_cycle
 from duhamel.training.terms import PhysicsResidual
 from duhamel.training.unroll import Segments
@@ -189,6 +192,34 @@ def test_what_a_logarithm_cannot_take_is_named_in_validation(tmp_path: Path):
     held_out.params.scalars[1] = 0.0
     with pytest.raises(ValueError, match="must be positive, for its logarithm is taken: its least value is 0"):
         trainer(tmp_path, 1).fit(subject, loader(shifted_waves(8), 2), loader(held_out, 3))
+
+
+def test_test_figures_are_those_of_the_file_in_its_own_precision(tmp_path: Path):
+    """bf16-mixed trains and validates in bfloat16; who loads the surrogate computes in float32."""
+    subject, held_out = module(), shifted_waves(3)
+    run = fit(subject, tmp_path, 2, precision="bf16-mixed")
+    run.test(subject, loader(held_out, 3), ckpt_path="best", weights_only=True, verbose=False)
+    subject.surrogate.save(tmp_path / "surrogate.safetensors")
+    loaded = duhamel.load(tmp_path / "surrogate.safetensors")
+    with torch.no_grad():
+        u = rollout(loaded, held_out.u[:, 0], held_out.params, held_out.n_steps)
+    assert subject.test_metrics()["test/rollout_relative_l2"] == pytest.approx(
+        float(relative_l2(u, held_out.u[:, 1:]).mean()), rel=1e-5
+    )
+
+
+def test_a_new_run_sets_aside_what_it_finds(tmp_path: Path):
+    cfg = OmegaConf.create({"a": 1})
+    for run in range(3):
+        with open_run(tmp_path, cfg, None):
+            assert not (tmp_path / "metrics.csv").exists() and not (tmp_path / "checkpoints").exists()
+            (tmp_path / "checkpoints").mkdir()
+            (tmp_path / "checkpoints" / "last.ckpt").write_text(str(run))
+            (tmp_path / "metrics.csv").write_text(str(run))
+    kept = [(tmp_path / f"checkpoints{n}" / "last.ckpt").read_text() for n in ("_1", "_2", "")]
+    assert kept == [(tmp_path / f"metrics{n}.csv").read_text() for n in ("_1", "_2", "")] == ["0", "1", "2"]
+    with open_run(tmp_path, cfg, tmp_path / "checkpoints" / "last.ckpt"):
+        assert (tmp_path / "checkpoints" / "last.ckpt").read_text() == "2"
 
 
 def test_a_training_without_an_end_is_refused(tmp_path: Path):
