@@ -1,10 +1,12 @@
 """Multipliers of the kept frequencies, dense or of low rank, as one real tensor (modes..., in, 2, out).
 
 A complex number is a pair of real ones along an axis of length 2 everywhere: no parameter and no product is complex.
+Multipliers are assembled in the precision of their factors, also under autocast; the product with the spectrum is not.
 """
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Float
@@ -48,6 +50,10 @@ class TuckerWeight(nn.Module):
         self.factors = nn.ParameterList(_uniform((size, r, 2), share) for size, r in zip(sizes, ranks, strict=True))
 
     def forward(self) -> Multiplier:
+        with _not_lowered(self.core):
+            return self._assemble()
+
+    def _assemble(self) -> Multiplier:
         re, im = self.core.unbind(-1)
         # Each product contracts the first axis and appends the new one: after all axes the order is the old one.
         for factor in self.factors:
@@ -77,6 +83,10 @@ class CPWeight(nn.Module):
         self.factors = nn.ParameterList(_uniform((size, terms, 2), share) for size in sizes)
 
     def forward(self) -> Multiplier:
+        with _not_lowered(self.weights):
+            return self._assemble()
+
+    def _assemble(self) -> Multiplier:
         f_in, f_out, *f_modes = self.factors
         l_re, l_im = _khatri_rao(_khatri_rao(self.weights[None].unbind(-1), f_in.unbind(-1)), f_out.unbind(-1))
         modes = f_modes[0].unbind(-1)
@@ -99,6 +109,12 @@ WEIGHTS: dict[str, Callable[[int, int, tuple[int, ...], Rank], nn.Module]] = {
 def _variance(channels: int, *, terms: int, n_factors: int) -> float:
     """Of real and imaginary parts of factors, such that sums of their products vary like a dense multiplier."""
     return (2 / (channels * terms)) ** (1 / n_factors) / 2
+
+
+def _not_lowered(like: Tensor) -> AbstractContextManager[object]:
+    """Without autocast, where there is one: exported graphs hold no context that they do not need."""
+    kind = like.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def _uniform(shape: tuple[int, ...], variance: float) -> Tensor:

@@ -45,6 +45,13 @@ def test_conformance(name):
     assert not failed, "\n".join(f"{f.probe}: {f.detail}" for f in failed)
 
 
+@pytest.mark.parametrize("weight", ["tucker", "cp"])
+def test_conformance_of_low_rank(weight):
+    findings = examine(partial(FNO, **SMALL["FNO"], weight=weight, rank=0.5), circle(32), backend=None)
+    failed = [f for f in findings if not f.passed]
+    assert not failed, "\n".join(f"{f.probe}: {f.detail}" for f in failed)
+
+
 COMPILE = """
 from functools import partial
 from duhamel.operators.probe import compiles, registered

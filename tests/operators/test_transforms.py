@@ -1,6 +1,7 @@
 """Function transforms, precisions and low rank: what users of torch.func, mixed precision and TFNO rely on."""
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -61,8 +62,10 @@ def test_no_fast_transform_sees_less_than_single_precision(shape, monkeypatch):
     for name in ("rfft", "fft", "ifft", "irfft", "rfftn", "irfftn"):
         monkeypatch.setattr(torch.fft, name, strict(name))
     params = Parameters(torch.zeros(2, 0), torch.ones(2, 1, *shape))
-    for spectral_precision in (None, "fp32", "bf16"):
-        model = FNO(plane(61), n_modes=61, width=4, n_layers=2, spectral_precision=spectral_precision)
+    for spectral_precision, low_rank in itertools.product(
+        (None, "fp32", "bf16"), ({}, {"weight": "tucker", "rank": 0.2}, {"weight": "cp", "rank": 0.02})
+    ):
+        model = FNO(plane(61), n_modes=61, width=4, n_layers=2, spectral_precision=spectral_precision, **low_rank)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             out = model(torch.randn(2, 1, *shape), params)
         assert out.dtype is torch.bfloat16
@@ -92,6 +95,28 @@ def test_multipliers_have_the_stated_size_and_spread(weight, dim):
     assert 0.6 < ratio < 1.6
     n_free = sum(p.numel() for p in layer.weight.parameters())
     assert n_free == pytest.approx(multiplier.numel() * (1.0 if weight == "dense" else 0.2), rel=0.25)
+
+
+@pytest.mark.parametrize("weight", ["dense", "tucker", "cp"])
+def test_bfloat16_lowers_the_products_with_multipliers_not_the_multipliers(weight):
+    layer = SpectralConv(6, 6, n_modes=(8, 8), weight=weight, rank=1.0 if weight == "dense" else 0.3)
+    u = torch.randn(2, 6, 16, 16)
+
+    def outcome():
+        out = layer(u)
+        loss = out.float().square().mean()
+        return out, loss, torch.autograd.grad(loss, list(layer.parameters()))
+
+    multiplier = layer.weight()
+    exact, exact_loss, exact_gradients = outcome()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(layer.weight(), multiplier, rtol=0, atol=0)
+        lowered, loss, gradients = outcome()
+    assert lowered.dtype is torch.bfloat16
+    assert 1e-5 < (lowered.float() - exact).norm() / exact.norm() < 2e-2
+    torch.testing.assert_close(loss, exact_loss, rtol=2e-2, atol=0)
+    for gradient, expected in zip(gradients, exact_gradients, strict=True):
+        assert (gradient - expected).norm() < 4e-2 * expected.norm()
 
 
 def test_wrong_multipliers_are_named():
