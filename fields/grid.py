@@ -58,12 +58,17 @@ class Grid:
         return tuple(b is Boundary.PERIODIC for b in self.boundary)
 
     @property
+    def intervals(self) -> tuple[int, ...]:
+        """Spacings that make the side of each axis: one less than its samples where both ends are among them."""
+        return tuple(
+            n if periodic or self.centring is Centring.CELL else n - 1
+            for n, periodic in zip(self.shape, self.periodic, strict=True)
+        )
+
+    @property
     def spacing(self) -> tuple[float, ...]:
         """Distance between neighbours along each axis."""
-        return tuple(
-            side / (n if periodic or self.centring is Centring.CELL else n - 1)
-            for n, side, periodic in zip(self.shape, self.extent, self.periodic, strict=True)
-        )
+        return tuple(side / n for n, side in zip(self.intervals, self.extent, strict=True))
 
     def coordinates(
         self, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"

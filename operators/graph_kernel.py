@@ -12,6 +12,7 @@ from duhamel.operators.base import Operator
 from duhamel.operators.conditioning import Concatenation, Conditioning, Hidden, Inputs
 from duhamel.operators.pointwise import Pointwise, PointwiseMLP
 from duhamel.operators.stencil import ends_of, pad
+from duhamel.operators.tracing import require_known_grid
 
 
 class BallIntegral(nn.Module):
@@ -31,6 +32,7 @@ class BallIntegral(nn.Module):
         self.outer = nn.Linear(hidden, width * width)
 
     def forward(self, v: Hidden, a: Inputs, grid: Grid) -> Hidden:
+        require_known_grid("an integral over a ball of points")
         half = [math.ceil(self.radius / h) - 1 for h in grid.spacing]
         widest = max(half)
         # A network of sums of contributions: those of either end are computed once a point, not once a pair.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from duhamel.fields import Grid, State
 from duhamel.operators.stencil import ends_of, pad
+from duhamel.operators.tracing import require_known_grid
 
 Out = Float[Tensor, "batch channel_out *space"]
 Functions = Float[Tensor, "function *offset"]
@@ -77,6 +78,7 @@ class IntegralKernel(nn.Module):
             )
 
     def forward(self, v: State, grid: Grid) -> Out:
+        require_known_grid("a kernel of fixed radius")
         self._check(grid)
         functions = hats(grid.spacing, self.radius, self.n_nodes).to(v)
         kernel = torch.tensordot(self.weight.to(v.dtype), functions, dims=1)

@@ -74,7 +74,7 @@ class LowRankNO(Operator):
         grid = self.grid_of(u)
         weights = quadrature(grid, like=u)
         features = position_features(grid, self.trained_grid, n_frequencies=self.n_frequencies, like=u)
-        position = features.expand(len(u), -1, *u.shape[2:])
+        position = features.expand(u.shape[0], -1, *u.shape[2:])
         v = self.lifting(torch.cat([self.conditioning.encode(u, params), position], dim=1))
         for block in self.blocks:
             v = block(v, params, position, weights)

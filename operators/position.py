@@ -32,10 +32,9 @@ def n_position_features(grid: Grid, n_frequencies: int) -> int:
 def quadrature(grid: Grid, *, like: Tensor) -> Float[Tensor, "*space"]:
     """Weights of the mean over the domain: equal, but half at the ends of axes that hold both of them."""
     weights = torch.ones((), dtype=torch.float64)
-    for axis, n in enumerate(grid.shape):
+    for n, n_intervals in zip(grid.shape, grid.intervals, strict=True):
         w = torch.ones(n, dtype=torch.float64)
-        # The spacing tells: of n samples n - 1 intervals make the side only where both ends are held.
-        if not math.isclose(grid.spacing[axis] * n, grid.extent[axis]):
+        if n_intervals < n:
             w[0] = w[-1] = 0.5
         weights = weights[..., None] * (w / w.sum())
     return weights.to(like)

@@ -208,7 +208,10 @@ class Surrogate(nn.Module):
     def export(self, path: str | Path) -> None:
         """Writes one step in physical units for other runtimes: .onnx or .pt2 (AOTInductor), batch and grid free.
 
-        Raises ValueError for another ending and for operators bound to their resolution.
+        What is written has given the surrogate's results on another batch and a finer grid. Needs the extra `export`.
+        Raises ValueError for another ending, for operators bound to their resolution, and for those without a graph
+        that serves other grids (kernels of a radius in space have another number of points on each); then there is no
+        file.
         """
         from duhamel.operators import export  # the compiler is imported by those who use it
 

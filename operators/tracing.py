@@ -9,3 +9,12 @@ def exporting() -> bool:
     In torch 2.11 `torch.compiler.is_exporting` is true in graphs of torch.compile as well.
     """
     return bool(torch.compiler._is_exporting_flag)
+
+
+def require_known_grid(what: str) -> None:
+    """NotImplementedError where a graph for free grids is traced through `what`, whose form depends on the grid.
+
+    A trace would hold the form that belongs to one grid, and formats without guards would use it on all.
+    """
+    if exporting():
+        raise NotImplementedError(f"{what} has another form on each grid")

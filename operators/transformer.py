@@ -92,7 +92,7 @@ class Transformer(Operator):
         weights = quadrature(grid, like=u)
         position = position_features(grid, self.trained_grid, n_frequencies=self.n_frequencies, like=u)
         inputs = self.conditioning.encode(u, params)
-        v = self.lifting(torch.cat([inputs, position.expand(len(u), -1, *u.shape[2:])], dim=1))
+        v = self.lifting(torch.cat([inputs, position.expand(u.shape[0], -1, *u.shape[2:])], dim=1))
         for block in self.blocks:
             v = block(v, params, weights)
         return self.conditioning.decode(self.projection(self.norm(v)))

@@ -85,8 +85,7 @@ class UNO(Operator):
         """Each grid with half of the intervals of the one before: its points are among those of a node-centred one."""
         grids = [grid]
         for _ in range(n - 1):
-            intervals = [round(side / h) for side, h in zip(grid.extent, grid.spacing, strict=True)]
-            shape = tuple((m + 1) // 2 + points - m for points, m in zip(grids[-1].shape, intervals, strict=True))
+            shape = tuple((m + 1) // 2 + points - m for points, m in zip(grid.shape, grid.intervals, strict=True))
             if min(shape) < 4:
                 raise ValueError(f"{n} levels below a grid of {grids[0].shape} points leave {shape}, an axis needs 4")
             grid = grid.with_shape(shape)
