@@ -21,6 +21,21 @@ class Component:
     """
 
 
+class Claims:
+    """What the layers through which parameters enter say of themselves: nothing that would limit an operator.
+
+    resolution_bound: why they are another map at another number of grid points; empty where they are not.
+    commutes_with_shifts: whether shifts along periodic axes, by any number of points, commute with them.
+    blind: why numbers among the parameters do not matter; empty where they do.
+    idle_tensors: names of their parameter tensors that change nothing.
+    """
+
+    resolution_bound: str = ""
+    commutes_with_shifts: bool = True
+    blind: str = ""
+    idle_tensors: frozenset[str] = frozenset()
+
+
 def shift_period(grid: Grid, *, halvings: int) -> int:
     """One spacing of a grid halved so often, in points: shifts by it commute with stencils on all levels.
 
@@ -39,16 +54,13 @@ class Operator(nn.Module, ABC):
     plain values (numbers, strings, tuples of them) or a `Component`: they are recorded, and rebuild the operator from a
     saved card.
 
-    resolution_bound: why the operator is another map at another number of grid points; empty where it is not, that is,
-        where it converges under refinement.
-    shift_period: shifts along periodic axes by multiples of so many points commute with the operator; 0: no claim.
-    blind: why the operator ignores the numbers among the parameters; empty where it does not, or where its
-        `conditioning` says so.
+    A subclass states what its own layers do in `own_resolution_bound`, `own_shift_period` and `own_blindness`. What the
+    operator claims (the properties without `own`) takes in its `conditioning`, where it has one.
     """
 
-    resolution_bound: str = ""
-    shift_period: int = 0
-    blind: str = ""
+    own_resolution_bound: str = ""
+    own_shift_period: int = 0
+    own_blindness: str = ""
     arguments: dict[str, Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Operator":
@@ -63,6 +75,32 @@ class Operator(nn.Module, ABC):
     def __init__(self, problem: Problem) -> None:
         super().__init__()
         self.problem = problem
+
+    @property
+    def resolution_bound(self) -> str:
+        """Why the operator is another map at another number of grid points; empty where it is not, that is, where it
+        converges under refinement."""
+        return self.own_resolution_bound or self._claims.resolution_bound
+
+    @property
+    def shift_period(self) -> int:
+        """Shifts along periodic axes by multiples of so many points commute with the operator; 0: no claim."""
+        return self.own_shift_period if self._claims.commutes_with_shifts else 0
+
+    @property
+    def blind(self) -> str:
+        """Why the operator ignores the numbers among the parameters; empty where it does not."""
+        return self.own_blindness or self._claims.blind
+
+    @property
+    def idle_tensors(self) -> frozenset[str]:
+        """Names of the parameter tensors that a published layout has although nothing depends on them."""
+        return frozenset(f"conditioning.{name}" for name in self._claims.idle_tensors)
+
+    @property
+    def _claims(self) -> "Claims":
+        conditioning = self._modules.get("conditioning")
+        return conditioning if isinstance(conditioning, Claims) else Claims()
 
     def on(self, grid: Grid) -> "Operator":
         """The same operator, weights shared, for states on another grid."""

@@ -23,11 +23,13 @@ class CAPE(Conditioning):
     pointwise map and a depthwise stencil, each scaled channel by channel by its own attention a_i(mu), an MLP without
     softmax; the estimate is u + N y with a normalisation N over space. With zero attention it does not depend on mu.
 
+    The stencils count points, so that an operator with CAPE is another map on another grid, unless size is 1.
+
     width: channels of the branches. size: points of the stencils. n_modes: kept frequencies an axis.
     faithful: the published layout. The Fourier branch works on averages of 4 points an axis, the normalisation has a
-        gain for every grid point (which ties the operator to its grid), stencils see zeros beyond the ends, the
-        estimate is u (1 + N y) in more than one dimension, and the operator gives 2 c channels, which a last layer
-        mixes to c.
+        gain for every grid point (so that there is no other grid, and shifts do not commute), stencils see zeros beyond
+        the ends, the estimate is u (1 + N y) in more than one dimension, and the operator gives 2 c channels, which a
+        last layer mixes to c.
     Source: Takamoto, Alesiani and Niepert (2023), Learning Neural PDE Solvers with Parameter-Guided Channel Attention,
         ICML; from the mathematics of the paper alone.
     Raises ValueError for a problem without numbers among its parameters.
@@ -105,9 +107,18 @@ class ChannelAttention(Conditioner):
         self.n_inputs = 2 * n + len(problem.coefficients)
         self.n_outputs = 2 * n if cape.faithful else n
         self.mix = Pointwise(2 * n, n) if cape.faithful else None
+        self.shape = tuple(problem.grid.shape)
+        if cape.faithful:
+            self.resolution_bound = "the published CAPE has a gain for every point of its grid"
+            self.idle_tensors = frozenset({"project.convolution.bias"})
+        elif cape.size > 1:
+            self.resolution_bound = "CAPE's stencils reach a number of points, not a length"
+        self.commutes_with_shifts = not cape.faithful
 
     def estimate(self, u: State, params: Parameters) -> State:
         """The next encoded state as CAPE alone foresees it."""
+        if self.faithful and u.shape[2:] != self.shape:
+            raise ValueError(f"{self.resolution_bound}, of {self.shape}: there is none for {tuple(u.shape[2:])}")
         features = self.embedding(params.scalars)
         h = F.gelu(self.lift(u))
         attended = [a(b(h), features) for a, b in zip(self.attentions, self.branches, strict=True)]

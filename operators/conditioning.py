@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from duhamel.fields import Parameters, Problem, State
-from duhamel.operators.base import Component
+from duhamel.operators.base import Claims, Component
 from duhamel.operators.pointwise import broadcast_scalars
 
 Scalars = Float[Tensor, "batch param"]
@@ -86,14 +86,12 @@ class Modulation(nn.Module):
         return v
 
 
-class Conditioner(nn.Module):
+class Conditioner(Claims, nn.Module):
     """A conditioning at work in one operator, which maps n_inputs channels to n_outputs channels in between.
 
+    The operator takes over what it claims (`Claims`).
     state: whether the state is among the inputs; a stationary problem's guess holds nothing and may be left out.
-    blind: why numbers among the parameters do not matter; empty where they do.
     """
-
-    blind: str = ""
 
     def __init__(self, problem: Problem, *, state: bool) -> None:
         super().__init__()

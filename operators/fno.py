@@ -88,7 +88,7 @@ class FNO(Operator):
         self.conditioning = conditioning.bind(problem)
         n_in = self.conditioning.n_inputs + (dim if position else 0)
         hidden = round(lifting * width)
-        self.shift_period = 1 if all(problem.grid.periodic) and not position else 0
+        self.own_shift_period = 1 if all(problem.grid.periodic) and not position else 0
         self.position = position
         self.padding = padding
         self.trained_grid = problem.grid

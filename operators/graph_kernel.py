@@ -90,7 +90,7 @@ class GraphKernelNO(Operator):
         if length <= max(grid.spacing):
             raise ValueError(f"a ball of radius {length:g} holds no neighbour at a distance of {max(grid.spacing):g}")
         if all(grid.periodic):
-            self.shift_period = 1
+            self.own_shift_period = 1
         self.conditioning = conditioning.bind(problem)
         n_inputs, self.n_layers = self.conditioning.n_inputs, n_layers
         self.lifting = PointwiseMLP(n_inputs, 2 * width, width)

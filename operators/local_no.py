@@ -74,7 +74,7 @@ class LocalNO(Operator):
         if n_modes > min(grid.shape):
             raise ValueError(f"n_modes {n_modes} are more than the points of an axis ({grid.shape})")
         if all(grid.periodic):
-            self.shift_period = 1
+            self.own_shift_period = 1
         self.conditioning = conditioning.bind(problem)
         self.lifting = PointwiseMLP(self.conditioning.n_inputs, 2 * width, width)
         self.blocks = nn.ModuleList(

@@ -31,7 +31,7 @@ class MgNO(Operator):
     Raises ValueError where the levels do not fit the grid.
     """
 
-    resolution_bound = "stencils reach a number of points, not a length"
+    own_resolution_bound = "stencils reach a number of points, not a length"
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class MgNO(Operator):
             faithful=faithful,
         )
         grid = problem.grid
-        self.shift_period = 0 if faithful else shift_period(grid, halvings=len(pre) - 1)
+        self.own_shift_period = 0 if faithful else shift_period(grid, halvings=len(pre) - 1)
         self.conditioning = conditioning.bind(problem, state=not (faithful and problem.steady))
         widths = [self.conditioning.n_inputs, *(width for _ in range(n_layers))]
         self.cycles = nn.ModuleList(

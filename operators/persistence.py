@@ -9,8 +9,8 @@ from duhamel.operators.base import Operator
 class Persistence(Operator):
     """u(t + dt) = u(t): a zero increment. For a stationary problem: the mean solution of the training split."""
 
-    shift_period = 1
-    blind = "nothing changes, whatever the parameters"
+    own_shift_period = 1
+    own_blindness = "nothing changes, whatever the parameters"
 
     def forward(self, u: State, params: Parameters) -> State:
         return torch.zeros_like(u)

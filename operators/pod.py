@@ -23,7 +23,7 @@ class PODRegression(Operator):
     Source: Berkooz, Holmes and Lumley (1993) for the decomposition; Peherstorfer and Willcox (2016) for the regression.
     """
 
-    resolution_bound = "its basis is samples on the trained grid"
+    own_resolution_bound = "its basis is samples on the trained grid"
 
     inputs: Float[Tensor, "feature rank"]
     outputs: Float[Tensor, "feature_out rank"]

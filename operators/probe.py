@@ -1,8 +1,8 @@
 """Does an operator keep its promises? python -m duhamel.operators.probe NAME [argument=value ...] [--compile BACKEND]
 
 Every probe takes an operator with weights drawn at random (what starts at zero hides what it does), and says what it
-found. What an operator does not promise (`resolution_bound`, `shift_period`, `blind`) is not asked of it, with its
-reason; what it promises is.
+found. What an operator does not promise (`resolution_bound`, `shift_period`, `blind`, `idle_tensors`) is not asked of
+it, with its reason; what it promises is.
 """
 
 import argparse
@@ -41,7 +41,7 @@ class Finding:
 
 
 def every_tensor_is_used(make: Make, problem: Problem) -> Finding:
-    """Zeroing any parameter tensor changes the output."""
+    """Zeroing any parameter tensor changes the output, but for those that are said to be idle: they do not."""
     operator = drawn(make, problem)
     u, params = sample(problem, problem.grid)
     idle = []
@@ -53,7 +53,8 @@ def every_tensor_is_used(make: Make, problem: Problem) -> Finding:
             if not relative(operator(u, params), before) > MATTERS:
                 idle.append(name)
             parameter.copy_(kept)
-    return Finding("every tensor is used", not idle, f"idle: {idle}" if idle else "")
+    wrong = sorted(operator.idle_tensors.symmetric_difference(idle))
+    return Finding("every tensor is used", not wrong, f"idle, or wrongly said to be: {wrong}" if wrong else "")
 
 
 def gradients_reach_every_tensor(make: Make, problem: Problem) -> Finding:
@@ -61,10 +62,11 @@ def gradients_reach_every_tensor(make: Make, problem: Problem) -> Finding:
     if not any(True for _ in operator.parameters()):
         return Finding("gradients reach every tensor", True, "there are none")
     operator(*sample(problem, problem.grid)).square().sum().backward()
+    gradients = {n: p.grad for n, p in operator.named_parameters() if n not in operator.idle_tensors}
     unreached = [
         name
-        for name, p in operator.named_parameters()
-        if p.grad is None or not bool(p.grad.isfinite().all()) or not bool(p.grad.abs().max() > 0)
+        for name, grad in gradients.items()
+        if grad is None or not bool(grad.isfinite().all()) or not bool(grad.abs().max() > 0)
     ]
     return Finding("gradients reach every tensor", not unreached, f"none in {unreached}" if unreached else "")
 
@@ -73,7 +75,7 @@ def inputs_matter(make: Make, problem: Problem) -> Finding:
     """State, numbers and fields change the output; numbers do not where the operator says that it is blind."""
     operator = drawn(make, problem)
     u, params = sample(problem, problem.grid)
-    blind = operator.blind or getattr(operator, "conditioning", operator).blind
+    blind = operator.blind
     constant = not tensors(operator)
     changed = {
         "state": (u.roll(1, 0), params),

@@ -55,7 +55,7 @@ class UNet(Operator):
     Raises ValueError where the levels do not fit the grid.
     """
 
-    resolution_bound = INDEX_BOUND
+    own_resolution_bound = INDEX_BOUND
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class UNet(Operator):
         if not widths or min(*widths, n_blocks) < 1:
             raise ValueError(f"width {width}, multipliers {multipliers} and n_blocks {n_blocks} must be positive")
         require_levels(grid, len(widths), least=size // 2 + 1)
-        self.shift_period = shift_period(grid, halvings=len(widths) - 1)
+        self.own_shift_period = shift_period(grid, halvings=len(widths) - 1)
         self.conditioning = conditioning.bind(problem)
 
         ends = [ends_of(grid, on_samples=level > 0) for level in range(len(widths))]
@@ -138,7 +138,7 @@ class ClassicUNet(Operator):
     Raises ValueError where the levels do not fit the grid.
     """
 
-    resolution_bound = INDEX_BOUND
+    own_resolution_bound = INDEX_BOUND
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class ClassicUNet(Operator):
         if width < 1 or n_levels < 1:
             raise ValueError(f"width {width} and n_levels {n_levels} must be positive")
         require_levels(grid, n_levels + 1, least=2)
-        self.shift_period = 0 if faithful else shift_period(grid, halvings=n_levels)
+        self.own_shift_period = 0 if faithful else shift_period(grid, halvings=n_levels)
         self.conditioning = conditioning.bind(problem, state=not (faithful and problem.steady))
         widths = [width * 2**level for level in range(n_levels + 1)]
 

@@ -65,7 +65,7 @@ class UNO(Operator):
         for level, grid in enumerate(self._levels(problem.grid, len(widths))):
             if not 1 <= modes[level][0] <= min(grid.shape):
                 raise ValueError(f"level {level} of shape {grid.shape} would keep {modes[level][0]} modes an axis")
-        self.shift_period = shift_period(problem.grid, halvings=len(widths) - 1)
+        self.own_shift_period = shift_period(problem.grid, halvings=len(widths) - 1)
         self.conditioning = conditioning.bind(problem)
         self.lifting = PointwiseMLP(self.conditioning.n_inputs, 2 * width, widths[0])
 

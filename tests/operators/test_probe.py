@@ -8,17 +8,29 @@ import pytest
 import torch
 from torch import nn
 
-from duhamel.operators import CAPE, FNO, FiLM, MgNO, Operator, Unconditioned, UNet
+from duhamel.operators import (
+    CAPE,
+    FNO,
+    ClassicUNet,
+    Concatenation,
+    FiLM,
+    LocalNO,
+    MgNO,
+    Operator,
+    Unconditioned,
+    UNet,
+)
 from duhamel.operators.probe import (
     commutes_with_shifts,
     converges_under_refinement,
     every_tensor_is_used,
     examine,
+    gradients_reach_every_tensor,
     inputs_matter,
     main,
     registered,
 )
-from duhamel.operators.probed import circle
+from duhamel.operators.probed import circle, drawn, relative, sample
 
 # Small ones; an operator without an entry is probed with its defaults.
 SMALL = {
@@ -80,10 +92,52 @@ def test_conformance_with_other_conditionings_in_two_dimensions(kind, conditioni
     assert not failed, "\n".join(f"{f.probe}: {f.detail}" for f in failed)
 
 
+@pytest.mark.parametrize("faithful", [False, True])
+@pytest.mark.parametrize("kind", [FNO, ClassicUNet, LocalNO])
+def test_claims_are_true_with_cape(kind, faithful):
+    """Stencils count points; the published layout has a gain for each point too, and a bias that changes nothing."""
+    make = partial(kind, **SMALL[kind.__name__], conditioning=CAPE(width=4, n_modes=4, faithful=faithful))
+    asked = (
+        every_tensor_is_used,
+        gradients_reach_every_tensor,
+        inputs_matter,
+        converges_under_refinement,
+        commutes_with_shifts,
+    )
+    findings = {f.probe: f for f in (probe(make, circle(32)) for probe in asked)}
+    failed = [f for f in findings.values() if not f.passed]
+    assert not failed, "\n".join(f"{f.probe}: {f.detail}" for f in failed)
+    assert findings["converges under refinement"].detail.startswith("not asked: ")
+    assert (findings["commutes with shifts"].detail == "not claimed") == faithful
+
+
+def test_cape_ties_an_operator_to_its_grid_and_concatenation_does_not():
+    """FNO on the same functions at n and 2n points."""
+    problem, fine = circle(32), circle(64).grid
+    distances = {}
+    for conditioning in (Concatenation(), CAPE(width=4, n_modes=4, size=1), CAPE(width=4, n_modes=4)):
+        operator = drawn(partial(FNO, **SMALL["FNO"], conditioning=conditioning), problem)
+        with torch.no_grad():
+            coarse = operator(*sample(problem, problem.grid))
+            finer = operator.on(fine)(*sample(problem, fine))
+        distances[conditioning] = relative(finer[..., ::2], coarse)
+        assert bool(operator.resolution_bound) == (distances[conditioning] > 1e-3), distances
+        assert operator.shift_period == 1
+    assert max(distances.values()) > 1e-2
+
+
+def test_the_published_cape_refuses_another_grid():
+    operator = FNO(circle(32), **SMALL["FNO"], conditioning=CAPE(width=4, n_modes=4, faithful=True))
+    fine = circle(64).grid
+    u, params = sample(operator.problem, fine)
+    with pytest.raises(ValueError, match=r"a gain for every point of its grid, of \(32,\): there is none for \(64,\)"):
+        operator.on(fine)(u.float(), params.to(torch.float32))
+
+
 class Broken(Operator):
     """Ignores the numbers, has an idle weight, depends on where the grid begins, and on its number of points."""
 
-    shift_period = 1
+    own_shift_period = 1
 
     def __init__(self, problem, **kwargs):
         super().__init__(problem)
@@ -95,7 +149,7 @@ class Broken(Operator):
 
 def test_a_broken_operator_is_found_out():
     found = {probe: probe(Broken, circle(16)) for probe in (every_tensor_is_used, inputs_matter)}
-    assert found[every_tensor_is_used].detail == "idle: ['idle']"
+    assert found[every_tensor_is_used].detail == "idle, or wrongly said to be: ['idle']"
     assert found[inputs_matter].detail == "wrong about ['numbers']"
     assert not commutes_with_shifts(Broken, circle(16)).passed
     assert not converges_under_refinement(Broken, circle(16)).passed
