@@ -148,5 +148,6 @@ PRECISIONS = {"fp64": torch.float64, "fp32": torch.float32, "bf16": torch.bfloat
 
 def _dtype(name: str) -> torch.dtype:
     if name not in PRECISIONS:
-        raise ValueError(f"spectral_precision {name!r} is none of {sorted(PRECISIONS)}, nor null (the trainer's)")
+        hint = "; TF32 is a way to multiply float32: matmul_precision=high" if name.lower() == "tf32" else ""
+        raise ValueError(f"spectral_precision {name!r} is none of {sorted(PRECISIONS)}, nor null (the trainer's){hint}")
     return PRECISIONS[name]

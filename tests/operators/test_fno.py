@@ -83,6 +83,8 @@ def test_wrong_arguments_are_named():
         FNO(line(), n_modes=(8, 8))
     with pytest.raises(ValueError, match="'int8' is none of"):
         FNO(line(), spectral_precision="int8")
+    with pytest.raises(ValueError, match=r"'tf32' is none of .*; TF32 is .* float32: matmul_precision=high"):
+        FNO(line(), spectral_precision="tf32")
     with pytest.raises(TypeError, match="n_mode"):
         FNO(line(), n_mode=8)
 
