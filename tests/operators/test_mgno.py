@@ -40,6 +40,11 @@ PUBLISHED = {
         {"n_layers": 5, **SIX, "post": (0, 0, 0, 0, 1, 0)},
     ),
     "navier_stokes": (2_885_194, problem(64, **FLOW), NAVIER_STOKES),
+    "navier_stokes_4_levels": (
+        2_625_248,
+        problem(64, **FLOW),
+        {**NAVIER_STOKES, "pre": (1, 1, 2, 2), "n_normalised": 3},
+    ),
     "navier_stokes_6_layers": (3_492_842, problem(64, **FLOW), {**NAVIER_STOKES, "n_layers": 6}),
     "helmholtz": (
         5_351_806,
@@ -86,7 +91,7 @@ def test_normalisation_and_bias_make_it_nonlinear(generator):
     assert (cycle(2 * a) - 2 * cycle(a)).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("dim", [1, 2])
+@pytest.mark.parametrize("dim", [1, 2, 3])
 def test_commutes_with_shifts_by_the_coarsest_spacing(dim, generator):
     """Exactly, for the prolongation wraps too; as published it does not, and the error at the ends is large."""
     grid = square(32, dim=dim)
@@ -100,7 +105,8 @@ def test_commutes_with_shifts_by_the_coarsest_spacing(dim, generator):
         defects[faithful] = ((shifted - model(u, params).roll(8, 2)).abs().max() / shifted.abs().max()).item()
     assert model.shift_period == 0
     assert defects[False] < 1e-12
-    assert defects[True] > 0.02, defects
+    low, high = (0.1, 0.2) if dim == 2 else (0.05, 0.3)
+    assert low < defects[True] < high, defects
 
 
 def multigrid(f, stencils, level, *, omega, post):

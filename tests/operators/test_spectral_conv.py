@@ -1,14 +1,17 @@
 """The spectral convolution against its definition, neuraloperator's layer, and its own symmetries."""
 
+import copy
 import itertools
 
 import pytest
 import torch
 from neuralop.layers.spectral_convolution import SpectralConv as NeuralopSpectralConv
 
-from duhamel.fields import Boundary, Centring, Grid
+from duhamel.fields import Boundary, Centring, Grid, Parameters
 from duhamel.fields.transfer import resample
+from duhamel.operators import FNO
 from duhamel.operators.spectral_conv import SpectralConv
+from tests.operators.problems import line
 
 CASES = [((5,), (16,)), ((6,), (17,)), ((8,), (8,)), ((4, 6), (12, 9)), ((5, 4), (9, 8)), ((4, 3, 6), (8, 7, 10))]
 
@@ -96,6 +99,37 @@ def test_precision_holds_inside_autocast():
         low = lowered(u)
     assert low.dtype is torch.bfloat16
     assert 1e-5 < (low.float() - reference).norm() / reference.norm() < 5e-2
+
+
+def test_the_precision_of_the_layer_is_its_own():
+    """float64: the layer in double precision, with the same weights; float16 lies between bfloat16 and float32."""
+    u = torch.randn(2, 8, 64)
+    reference = SpectralConv(8, 8, n_modes=(12,), bias=True)
+    exact = copy.deepcopy(reference).double()(u.double())
+    errors = {}
+    for precision in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+        layer = SpectralConv(8, 8, n_modes=(12,), bias=True, precision=precision)
+        layer.load_state_dict(reference.state_dict())
+        out = layer(u)
+        assert out.dtype is precision
+        errors[precision] = ((out.double() - exact).norm() / exact.norm()).item()
+    assert errors[torch.float64] < 1e-14
+    assert errors[torch.float32] < 1e-6
+    assert 1e-5 < errors[torch.float16] < 2e-3
+    assert 4 * errors[torch.float16] < errors[torch.bfloat16] < 2e-2
+
+
+@pytest.mark.parametrize("name", ["fp16", "fp64"])
+def test_an_operator_keeps_the_precision_of_its_state(name, generator):
+    plain, model = (FNO(line(), n_modes=8, width=6, n_layers=2, spectral_precision=p) for p in (None, name))
+    model.load_state_dict(plain.state_dict())
+    u, params = torch.randn(2, 1, 32, generator=generator), Parameters(torch.rand(2, 1), torch.zeros(2, 0, 32))
+    out, expected = model(u, params), plain(u, params)
+    assert out.dtype is torch.float32
+    distance = ((out - expected).norm() / expected.norm()).item()
+    assert 1e-5 < distance < 5e-3 if name == "fp16" else 0 < distance < 1e-6
+    out.square().mean().backward()
+    assert all(p.grad is not None and p.grad.dtype is torch.float32 for p in model.parameters())
 
 
 def test_more_modes_than_points_are_refused_with_the_numbers():

@@ -8,7 +8,7 @@ import torch
 from torch.func import functional_call, jacrev, jvp, stack_module_state, vmap
 
 from duhamel.fields import Parameters
-from duhamel.operators import FNO, fft, fourier
+from duhamel.operators import FNO, fft, fourier, spectral_conv
 from duhamel.operators.spectral_conv import SpectralConv
 from tests.operators.problems import line, plane
 
@@ -48,6 +48,7 @@ def test_fast_transforms_serve_where_most_frequencies_are_kept_and_never_below_s
 @pytest.mark.parametrize("shape", [(85, 61), (64, 64)])
 def test_no_fast_transform_sees_less_than_single_precision(shape, monkeypatch):
     """CPU autocast raises an FFT's input to float32, CUDA's does not: what fails there fails here."""
+    called = []
 
     def strict(name):
         real = getattr(torch.fft, name)
@@ -55,22 +56,53 @@ def test_no_fast_transform_sees_less_than_single_precision(shape, monkeypatch):
         def transform(u, *args, **kwargs):
             single = (torch.float32, torch.float64, torch.complex64, torch.complex128)
             assert u.dtype in single, f"{name} of {u.dtype}"
+            called.append(name)
             return real(u, *args, **kwargs)
 
         return transform
 
-    for name in ("rfft", "fft", "ifft", "irfft", "rfftn", "irfftn"):
+    for name in ("fft", "ifft", "rfft", "irfft", "fftn", "ifftn", "rfftn", "irfftn"):
         monkeypatch.setattr(torch.fft, name, strict(name))
     params = Parameters(torch.zeros(2, 0), torch.ones(2, 1, *shape))
     for spectral_precision, low_rank in itertools.product(
         (None, "fp32", "bf16"), ({}, {"weight": "tucker", "rank": 0.2}, {"weight": "cp", "rank": 0.02})
     ):
         model = FNO(plane(61), n_modes=61, width=4, n_layers=2, spectral_precision=spectral_precision, **low_rank)
+        called.clear()
         with torch.autocast("cpu", dtype=torch.bfloat16):
             out = model(torch.randn(2, 1, *shape), params)
         assert out.dtype is torch.bfloat16
+        assert called == (["rfftn", "irfftn"] * 2 if spectral_precision == "fp32" else [])
         out.float().square().mean().backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_an_odd_grid_trains_in_bfloat16_as_in_single_precision(generator):
+    """Towards what a layer of 9 x 9 frequencies makes of band-limited states, on 45 x 31 points."""
+    shape = (45, 31)
+    layer = SpectralConv(1, 1, n_modes=(9, 9))
+    with torch.no_grad():
+        u = layer(torch.randn(4, 1, *shape, generator=generator))
+        u = u / u.std()
+        target = layer(u)
+    params = Parameters(torch.zeros(4, 0), torch.ones(4, 1, *shape))
+    losses = {}
+    for lowered in (False, True):
+        torch.manual_seed(0)
+        model = FNO(plane(45), n_modes=9, width=6, n_layers=1)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+        losses[lowered] = []
+        for _ in range(20):
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=lowered):
+                out = model(u, params)
+            loss = (out.float() - target).square().mean() / target.square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses[lowered].append(loss.item())
+    assert losses[True][0] == pytest.approx(losses[False][0], rel=1e-2)
+    assert losses[True][-1] == pytest.approx(losses[False][-1], rel=5e-2)
+    assert losses[True][-1] < 0.7 * losses[True][0], losses
 
 
 @pytest.mark.parametrize("n_modes", [8, 30])
@@ -144,6 +176,25 @@ def test_forward_and_reverse_derivatives_agree(weight):
     jacobian = jacrev(lambda v: model(v, params))(u)
     torch.testing.assert_close(torch.tensordot(jacobian, direction, 3), forward, rtol=0, atol=1e-12)
     assert torch.autograd.gradcheck(lambda v: model(v, params), (u[:1, :, :8].repeat(3, 1, 2).requires_grad_(),))
+
+
+@pytest.mark.parametrize(("n_modes", "shape"), [((5,), (8,)), ((4, 5), (6, 7))])
+def test_fast_transforms_under_function_transforms(n_modes, shape, monkeypatch):
+    """gradcheck, jvp, jacrev and vmap of the path that is taken where most frequencies are kept."""
+    layer = SpectralConv(2, 1, n_modes=n_modes, bias=True).double()
+    u, direction = torch.randn(2, 2, 2, *shape, dtype=torch.float64)
+    by_products = layer(u)
+    monkeypatch.setattr(spectral_conv, "PRODUCTS_PER_FFT_STEP", 0)
+    assert layer._prefers_fft(u, shape)
+    torch.testing.assert_close(layer(u), by_products, rtol=0, atol=1e-13)
+    assert torch.autograd.gradcheck(layer, (u.clone().requires_grad_(),))
+    for name, parameter in layer.named_parameters():
+        assert torch.autograd.gradcheck(lambda w, name=name: functional_call(layer, {name: w}, (u,)), (parameter,))
+    _, forward = jvp(layer, (u,), (direction,))
+    torch.testing.assert_close(forward, layer(direction) - layer(torch.zeros_like(u)), rtol=0, atol=1e-13)
+    jacobian = jacrev(layer)(u)
+    torch.testing.assert_close(torch.tensordot(jacobian, direction, u.ndim), forward, rtol=0, atol=1e-13)
+    torch.testing.assert_close(vmap(lambda v: layer(v[None])[0])(u), by_products, rtol=0, atol=1e-13)
 
 
 def test_vmap_over_states_and_over_an_ensemble_of_weights():

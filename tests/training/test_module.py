@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 import duhamel
 from duhamel.fields import Moments, Parameters, Statistics, Trajectory, rollout
 from duhamel.metrics import relative_l2
-from duhamel.operators import FNO, Normaliser, Surrogate
+from duhamel.operators import CAPE, FNO, Concatenation, Normaliser, Surrogate
 from duhamel.operators.card import trained_range
 from duhamel.training import AverageWeights, StopWhenNotFinite, SurrogateModule, ValidateAtEnd
 from duhamel.training.augmentation import NoAugmentation, SwapAxes
@@ -25,7 +25,7 @@ from duhamel.training.curriculum import LossGated
 from duhamel.training.losses import RelativeL2
 from duhamel.training.run import clocked, open_run
 from duhamel.training.schedules import cosine, one_cycle
-from duhamel.training.terms import PhysicsResidual
+from duhamel.training.terms import IntermediateLoss, PhysicsResidual
 from duhamel.training.unroll import Segments
 from tests.operators.problems import line, moments
 
@@ -56,7 +56,7 @@ def module(curriculum=None, **kwargs) -> SurrogateModule:
     empty: Moments = moments()
     statistics = Statistics(moments(data.u), moments(data.u.diff(dim=1)), moments(data.params.scalars), empty)
     surrogate = Surrogate(
-        FNO(PROBLEM, n_modes=4, width=8, n_layers=2),
+        FNO(PROBLEM, n_modes=4, width=8, n_layers=2, conditioning=kwargs.pop("conditioning", Concatenation())),
         Normaliser.fitted(PROBLEM, statistics),
         trained_range=trained_range(PROBLEM, statistics),
     )
@@ -109,6 +109,28 @@ def test_it_learns_to_shift_and_the_best_weights_are_the_ones_tested(tmp_path: P
     averaged = torch.load(tmp_path / "best.ckpt", weights_only=True)["state_dict"]
     tested = subject.state_dict()
     assert all(torch.equal(tested[name], averaged[name]) for name in averaged)
+
+
+def test_a_warm_up_trains_cape_and_leaves_the_operator_alone(tmp_path: Path):
+    """Weight decay included, until targets count: for half of eight steps."""
+    subject = module(conditioning=CAPE(width=4, n_modes=4), terms={"cape": IntermediateLoss()}, warmup=0.5)
+    seen = [{name: p.detach().clone() for name, p in subject.surrogate.operator.named_parameters()}]
+
+    class Watch(lightning.Callback):
+        def on_train_batch_end(self, trainer, pl_module, *args):
+            seen.append({n: p.detach().clone() for n, p in pl_module.surrogate.operator.named_parameters()})
+
+    run = trainer(tmp_path, 2)
+    run.callbacks.append(Watch())
+    run.fit(subject, loader(shifted_waves(8), 2), loader(shifted_waves(3), 3))
+    assert len(seen) == 9
+
+    def moved(start: int, end: int) -> set[str]:
+        return {name for name, before in seen[start].items() if not torch.equal(before, seen[end][name])}
+
+    cape = {name for name in seen[0] if name.startswith("conditioning.")}
+    assert moved(0, 4) == cape
+    assert moved(4, 8) == set(seen[0])
 
 
 @pytest.mark.slow
