@@ -29,9 +29,10 @@ def grids(draw: st.DrawFn) -> Grid:
 @settings(deadline=None)
 @given(grids())
 def test_samples_fill_the_domain_evenly(grid: Grid) -> None:
-    for x, h, left, side, periodic in zip(
-        grid.coordinates(), grid.spacing, grid.origin, grid.extent, grid.periodic, strict=True
+    for x, h, n_intervals, left, side, periodic in zip(
+        grid.coordinates(), grid.spacing, grid.intervals, grid.origin, grid.extent, grid.periodic, strict=True
     ):
+        assert n_intervals * h == pytest.approx(side)
         torch.testing.assert_close(torch.diff(x), torch.full((len(x) - 1,), h, dtype=torch.float64))
         before = float(x[0]) - left
         after = left + side - float(x[-1])
