@@ -109,7 +109,10 @@ class NSM(Operator):
         x = self.points(self.grid_of(u))
         if self.problem.steady:
             return self.expansion(u, params).at(x)
-        return self.scale * self._free(u, params).at([torch.ones(1), *x]).squeeze(2)
+        with torch.autocast(u.device.type, enabled=False):
+            # What u holds beyond the modes is no part of the solution, and would be kept for ever; mostly rounding.
+            beyond = u - Expansion.fitted(u, self.space, x).at(x)
+        return self.scale * self._free(u, params).at([torch.ones(1), *x]).squeeze(2) - beyond
 
     def solution(
         self, u: State, params: Parameters, times: Points, grid: Grid | None = None

@@ -131,6 +131,18 @@ def test_the_initial_state_is_met_and_forward_is_the_last_time(generator):
     assert (solution[:, 1] - u0).abs().max() > 1e-3
 
 
+def test_what_the_modes_do_not_hold_of_a_state_is_not_kept_for_ever(generator):
+    """`forward` and the last time of `solution` are one, and hold no wave beyond the modes, whatever u0 holds."""
+    problem = line(16)
+    model = NSM(problem, modes=7, time_modes=4, width=4, n_layers=1, scale=1.0).double()
+    u0 = torch.randn(2, 1, 16, generator=generator, dtype=torch.float64)
+    params = Parameters(torch.ones(2, 1, dtype=torch.float64), torch.zeros(2, 0, 16, dtype=torch.float64))
+    after = u0 + model(u0, params)
+    last = torch.tensor([problem.dt], dtype=torch.float64)
+    torch.testing.assert_close(after, model.solution(u0, params, last)[:, 0], rtol=1e-12, atol=1e-12)
+    assert torch.fft.rfft(after)[..., 4:].abs().max() < 1e-12
+
+
 def test_any_resolution_gives_the_same_function(generator):
     problem = steady(Boundary.PERIODIC)
     model = drawn(NSM(problem, modes=9, width=4, n_layers=2, scale=1.0), generator)
