@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 from pathlib import Path
 
 import hydra
@@ -57,16 +56,14 @@ def train(cfg: DictConfig, run: Path, checkpoint: Path | None) -> float:
     metrics = module.test_metrics()
     error, baseline = metrics["test/rollout_relative_l2"], metrics["test/persistence_relative_l2"]
     if trainer.is_global_zero:
-        # JSON has no numbers that are not finite.
-        recorded = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-        surrogate.add_metrics(recorded)
+        surrogate.add_metrics(metrics)
         surrogate.save(run / "surrogate.safetensors")
-        (run / "metrics.json").write_text(json.dumps(recorded, indent=2) + "\n")
+        (run / "metrics.json").write_text(json.dumps(surrogate.card["metrics"], indent=2) + "\n")
         (run / "split.json").write_text(json.dumps(data.split, indent=2) + "\n")
         if cfg.figures:
             write_figures(run, module.panels[data.test_names[0]], data.problem)
         logging.getLogger("train").info(f"rollout error {error:.4g}, persistence {baseline:.4g}; {run}")
-    return math.inf if math.isnan(error) else error
+    return error
 
 
 if __name__ == "__main__":

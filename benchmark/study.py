@@ -12,6 +12,7 @@ has with the arguments that they would have now, and those that ended well are n
 
 import csv
 import json
+import math
 import os
 import resource
 import statistics
@@ -44,7 +45,7 @@ class Outcome:
     seed: int
     seconds: float
     cpu_seconds: float
-    metrics: dict[str, float]
+    metrics: dict[str, float | None]
     reason: str = ""
     commit: str = ""
 
@@ -94,7 +95,8 @@ def best_validation(folder: Path) -> dict[str, float]:
     with (folder / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     names = [name for name in rows[0] if name.startswith("val/")] if rows else []
-    return {name: min(float(row[name]) for row in rows if row[name]) for name in names}
+    values = {name: [float(row[name]) for row in rows if row[name]] for name in names}
+    return {name: min((x for x in seen if not math.isnan(x)), default=math.nan) for name, seen in values.items()}
 
 
 def table(title: str, outcomes: Sequence[Outcome], report: Sequence[str]) -> Table:
@@ -110,9 +112,13 @@ def table(title: str, outcomes: Sequence[Outcome], report: Sequence[str]) -> Tab
     return result
 
 
-def _spread(values: Sequence[float]) -> str:
+def _spread(values: Sequence[float | None]) -> str:
     if not values:
         return "-"
+    finite = [x for x in values if x is not None and math.isfinite(x)]
+    if len(finite) < len(values):
+        return f"not finite in {len(values) - len(finite)} of {len(values)}"
+    values = finite
     deviation = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.4g}{deviation}"
 

@@ -1,6 +1,7 @@
 """A learned propagator in physical units, with all that is needed to use it and to distrust it."""
 
 import copy
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -59,9 +60,10 @@ class Surrogate(nn.Module):
         """Problem, operator, trained ranges, test metrics, data and version as plain values."""
         return dict(vars(self.description))
 
-    def add_metrics(self, metrics: Mapping[str, float | None]) -> None:
-        """Records test metrics in the card."""
-        self.description = replace(self.description, metrics={**self.description.metrics, **metrics})
+    def add_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Records test metrics in the card; null where one is not finite, for which JSON has no number."""
+        finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        self.description = replace(self.description, metrics={**self.description.metrics, **finite})
 
     def add_cost(self, cost: Mapping[str, float | int | str | None]) -> None:
         """Records in the card's `data` what data and training took."""

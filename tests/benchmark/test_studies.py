@@ -24,15 +24,18 @@ from tests.operators.problems import line
 
 def test_a_table_has_spreads_gaps_and_reasons():
     outcomes = [
+        Outcome("wild", 0, 2.0, 1.0, {"a": 1.0}),
+        Outcome("wild", 1, 2.0, 1.0, {"a": None}),
         Outcome("good", 0, 2.0, 1.0, {"a": 1.0}),
         Outcome("good", 1, 4.0, 3.0, {"a": 3.0}),
         Outcome("bad", 0, 1.0, 1.0, {}, "error: no such file"),
     ]
     console = Console(width=160, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(table("t", outcomes, ["a", "b"]))
-    rows = [line.split("│") for line in console.export_text().splitlines() if "good" in line or "bad" in line]
+    rows = [line.split("│") for line in console.export_text().splitlines() if line.startswith("│")]
     cells = {row[1].strip(): [cell.strip() for cell in row[2:-1]] for row in rows}
     assert cells["good"] == ["2/2", "2 ± 1.4", "-", "2 ± 1.4", "3 ± 1.4"]
+    assert cells["wild"][1] == "not finite in 1 of 2"
     assert cells["bad"][:2] == ["0/1", "error: no such file"]
 
 
@@ -89,7 +92,7 @@ def test_what_a_study_has_outlives_further_runs_of_it(tmp_path, monkeypatch):
 
 def test_the_best_validation_is_the_least_and_absent_where_nothing_was_trained(tmp_path):
     assert best_validation(tmp_path) == {}
-    (tmp_path / "metrics.csv").write_text("epoch,val/a,train/loss\n0,3.0,\n0,,9.0\n1,2.0,\n2,2.5,\n")
+    (tmp_path / "metrics.csv").write_text("epoch,val/a,train/loss\n0,nan,\n0,3.0,\n0,,9.0\n1,2.0,\n2,2.5,\n")
     assert best_validation(tmp_path) == {"val/a": 2.0}
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 import struct
 import subprocess
 import sys
@@ -114,6 +115,13 @@ def test_wrong_inputs_are_named():
             surrogate.solve(torch.zeros(1, 32), params)
     with pytest.raises(ValueError, match=r"states on .32,. points are said to lie on a grid of .64,."):
         surrogate.solve(torch.zeros(1, 32), {"viscosity": 0.01}, grid=surrogate.problem.grid.with_shape((64,)))
+
+
+def test_metrics_that_are_not_finite_are_null_in_the_card(tmp_path: Path):
+    surrogate = on_a_line()
+    surrogate.add_metrics({"a": 1.0, "b": math.inf, "c": math.nan})
+    surrogate.save(tmp_path / "s.safetensors")
+    assert duhamel.load(tmp_path / "s.safetensors").card["metrics"] == {"a": 1.0, "b": None, "c": None}
 
 
 def test_a_saved_operator_does_not_depend_on_what_the_defaults_will_be(tmp_path: Path):
