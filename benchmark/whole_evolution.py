@@ -3,10 +3,10 @@
     python -m duhamel.benchmark.whole_evolution RUN [--without diffusivity] [--times 32]
 
 RUN is the folder of a training on fresh samples (conf/dataset/fresh.yaml) of an evolution. Its test samples are solved
-again, with `--times` states at equal distances up to dt. Beside the surrogate stand the initial state repeated, the
-mean of the reference's validation solutions at each time and, for each parameter named by `--without`, the equation
-with that parameter zero, solved by the reference solver. Errors are relative L2 of all states after the first, and of
-the last one alone, means over samples.
+again, with `--times` states at equal distances up to dt. Beside the surrogate stand what its modes can hold of the
+solutions, the initial state repeated, the mean of the reference's validation solutions at each time and, for each
+parameter named by `--without`, the equation with that parameter zero, solved by the reference solver. Errors are
+relative L2 of all states after the first, and of the last one alone, means over samples.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from duhamel.datasets import FreshDataModule
 from duhamel.fields import Parameters, Trajectory, rollout
 from duhamel.metrics import relative_l2
 from duhamel.operators import NSM, load
+from duhamel.operators.spectral_basis import Expansion
 from duhamel.pdes import PDE
 
 States = Float[Tensor, "batch time channel *space"]
@@ -46,6 +47,13 @@ def without(name: str, pde: PDE, batch: Trajectory, substeps: int) -> States:
     kept = torch.tensor([float(other != name) for other in names], dtype=batch.params.scalars.dtype)
     params = Parameters(batch.params.scalars * kept, batch.params.fields)
     return rollout(solver_on(pde, batch.grid, batch.dt, substeps), batch.u[:, 0], params, batch.n_steps)
+
+
+def in_its_modes(operator: NSM, batch: Trajectory) -> States:
+    """The solutions by least squares in the operator's bases, of time and of each axis."""
+    points = [torch.linspace(0, 1, batch.n_steps + 1, dtype=torch.float64), *operator.points(batch.grid)]
+    held = Expansion.fitted(batch.u.double().transpose(1, 2), operator.bases, points).at(points)
+    return held.transpose(1, 2)[:, 1:].to(batch.u.dtype)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with torch.no_grad():
         predictions = {
             type(operator).__name__: operator.solution(batch.u[:, 0], batch.params, times),
+            "in its modes": in_its_modes(operator, batch),
             "the initial state": batch.u[:, :1].expand_as(batch.u[:, 1:]),
             "mean of the validation solutions": known.u[:, 1:].mean(0, keepdim=True).expand_as(batch.u[:, 1:]),
             **{f"without {name}": without(name, data.pde, batch, substeps) for name in options.without},

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from duhamel.benchmark import whole_evolution
 from duhamel.benchmark.per_solve import error_of, gathered, solves
 from duhamel.benchmark.resolution import interpolated, zero_shot
 from duhamel.benchmark.study import Outcome, best_validation, earlier, table
-from duhamel.benchmark.whole_evolution import errors, without
+from duhamel.benchmark.whole_evolution import errors, in_its_modes, without
 from duhamel.datasets import FreshDataModule
 from duhamel.fields import Parameters, Trajectory
 from duhamel.operators import NSM, Normaliser, Persistence, PODRegression, Surrogate
@@ -134,9 +134,16 @@ def test_errors_at_all_times_stand_beside_those_without_diffusion(tmp_path, caps
     problem = pde.problem(data.grid, 1.0)
     operator = NSM(problem, modes=7, time_modes=4, width=4, n_layers=1)
     Surrogate(operator, Normaliser(problem), trained_range={}).save(tmp_path / "surrogate.safetensors")
+    x, t = data.grid.coordinates()[0][:, None], torch.linspace(0, 0.25 * 4, 5, dtype=torch.float64)
+    held = (1 + t**3)[:, None] * torch.cos(6 * math.pi * x).T  # of degree 3, and of the third wave: the last of each
+    waves = replace(batch, u=(held + torch.sin(8 * math.pi * x).T)[None, :, None])
+    torch.testing.assert_close(in_its_modes(operator, waves), held[None, 1:, None], rtol=1e-10, atol=1e-10)
     whole_evolution.main([str(tmp_path), "--without", "diffusivity", "--times", "4"])
     shown = capsys.readouterr().out
-    assert all(row in shown for row in ("NSM", "the initial state", "mean of the validation", "without diffusivity"))
+    assert all(
+        row in shown
+        for row in ("NSM", "in its modes", "the initial state", "mean of the validation", "without diffusivity")
+    )
 
 
 @pytest.mark.parametrize("steady", [True, False])
